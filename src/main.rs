@@ -1,0 +1,2 @@
+//! CGI or command.
+fn main() {}

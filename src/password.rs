@@ -1,0 +1,1 @@
+//! Password hashes as each WordPress release writes them.
