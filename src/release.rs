@@ -7,9 +7,12 @@ use std::fmt;
 /// A release such as 6.8.12; what follows the numbers (`-RC1`, `-alpha-12345`) is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Release {
-    major: u16,
-    minor: u16,
-    patch: u16,
+    /// The 6 of 6.8.12.
+    pub major: u16,
+    /// The 8 of 6.8.12.
+    pub minor: u16,
+    /// The 12 of 6.8.12.
+    pub patch: u16,
 }
 
 impl Release {
