@@ -1,8 +1,23 @@
 //! bento-webhooks answers Bento's webhooks for a WordPress site with WP Fusion, in place of PHP.
+//!
+//! ```text
+//!   web server ── cgi ──▶ webhook ──▶ receive ─────────────────────────▶ outcome ── cgi ──▶ web server
+//!                                        │                                  ▲
+//!                       wp_config, site ─┤ settings: key, field map, tags   │
+//!                                 bento ─┤ the person, once                 │
+//!                                  plan ─┤ what must change (pure)          │
+//!                                  site ─┘ one transaction ─────────────────┘
+//! ```
+//!
+//! `receive` tells the story and is the only one to call the stages; a stage may use the types of an earlier one, never
+//! its actions.
 
+pub mod cgi;
 pub mod clean;
 pub mod password;
 pub mod php;
 pub mod release;
 pub mod secret;
+pub mod text;
+pub mod translations;
 pub mod wp_config;
