@@ -12,14 +12,20 @@
 //! `receive` tells the story and is the only one to call the stages; a stage may use the types of an earlier one, never
 //! its actions.
 
+pub mod bento;
 pub mod cgi;
 pub mod clean;
+pub mod log;
+pub mod outcome;
+pub mod page;
 pub mod password;
 pub mod php;
+pub mod plan;
 pub mod release;
 pub mod roles;
 pub mod secret;
 pub mod settings;
 pub mod text;
 pub mod translations;
+pub mod webhook;
 pub mod wp_config;

@@ -1,0 +1,381 @@
+//! Bento's REST API, as far as a webhook needs it: one person, the tag names, fields sent back.
+//!
+//! An answer is believed only when it is 200, JSON, of the documented shape and about the person we asked for, because
+//! tags may be removed on its strength. Never follows a redirect, never obeys a proxy variable, never reads more than
+//! 1 MiB, and ends after 4.5 seconds whatever Bento does. No transaction is open while it waits.
+
+use crate::outcome::Trouble;
+use crate::secret::Secret;
+use crate::text::header_value;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use std::net::ToSocketAddrs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use ureq::http::Uri;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Body, config::Config, http::Response};
+use url::form_urlencoded;
+
+/// Time for all calls of one webhook together.
+const CALL_TIME: Duration = Duration::from_millis(4500);
+/// Time to connect, TLS included.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
+/// Time that is always given to sending fields back: the user exists by then.
+const RETURN_TIME: Duration = Duration::from_millis(1500);
+/// Largest answer that is read, in bytes.
+const ANSWER_LIMIT: u64 = 1 << 20;
+
+/// Bento's view of a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscriber {
+    /// `uuid`.
+    pub uuid: String,
+    /// `email`.
+    pub email: Option<String>,
+    /// `fields`, flat.
+    pub fields: Map<String, Value>,
+    /// `cached_tag_ids`, as text.
+    pub tag_ids: Vec<String>,
+    /// `navigation_url`: the path of the person's page in Bento.
+    pub page: Option<String>,
+}
+
+impl Subscriber {
+    /// Whether this is the person's e-mail address: equal but for ASCII case.
+    pub fn has_email(&self, email: &str) -> bool {
+        self.email
+            .as_deref()
+            .is_some_and(|own| !own.is_empty() && own.trim().eq_ignore_ascii_case(email))
+    }
+}
+
+/// What we know of a person before we ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sought<'a> {
+    /// The id in the webhook.
+    pub id: Option<&'a str>,
+    /// The e-mail address in the webhook.
+    pub email: Option<&'a str>,
+    /// The e-mail address of the WordPress user who was found.
+    pub user_email: Option<&'a str>,
+}
+
+/// Where and as whom Bento is asked.
+pub struct Account<'a> {
+    /// Base address without a slash at its end.
+    pub api_url: &'a str,
+    /// `pk:sk`.
+    pub key: &'a Secret,
+    /// The site's uuid.
+    pub site_uuid: &'a str,
+    /// Home address of the site, for the User-Agent.
+    pub home: &'a str,
+    /// PEM file of certificates to trust in place of the built-in ones.
+    pub roots: Option<&'a Path>,
+}
+
+/// A connection to Bento for one webhook.
+pub struct Bento<'a> {
+    account: Account<'a>,
+    agent: Agent,
+    deadline: Instant,
+}
+
+impl<'a> Bento<'a> {
+    /// Prepares; nothing is sent yet. The time starts to run.
+    pub fn new(account: Account<'a>) -> Result<Bento<'a>, Trouble> {
+        let mut tls = TlsConfig::builder();
+        if let Some(path) = account.roots {
+            let pem = std::fs::read(path).map_err(|_| {
+                Trouble::Setup("the file BENTO_WEBHOOKS_CA_FILE names cannot be read".to_owned())
+            })?;
+            let certificates = parse_pem(&pem).filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            });
+            let certificates: Vec<Certificate<'static>> = certificates.collect();
+            if certificates.is_empty() {
+                return Err(Trouble::Setup(
+                    "BENTO_WEBHOOKS_CA_FILE holds no certificate in PEM form".to_owned(),
+                ));
+            }
+            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+        }
+        let agent = format!(
+            "bento-webhooks/{} (+{})",
+            env!("CARGO_PKG_VERSION"),
+            account.home
+        );
+        let config = Config::builder()
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .user_agent(header_value(&agent))
+            .accept("application/json")
+            .timeout_connect(Some(CONNECT_TIME))
+            .input_buffer_size(16 << 10)
+            .output_buffer_size(16 << 10)
+            .tls_config(tls.build())
+            .build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), SystemResolver);
+        Ok(Bento {
+            account,
+            agent,
+            deadline: Instant::now() + CALL_TIME,
+        })
+    }
+
+    /// The person, or `None` when Bento does not know them.
+    pub fn subscriber(&self, sought: &Sought<'_>) -> Result<Option<Subscriber>, Trouble> {
+        let by = match (sought.id, sought.email) {
+            (Some(id), _) => ("uuid", id.to_owned()),
+            (None, Some(email)) => ("email", email.to_ascii_lowercase()),
+            (None, None) => return Ok(None),
+        };
+        let response = self.get("/fetch/subscribers", &[(by.0, &by.1)])?;
+        let status = response.status().as_u16();
+        if status != 200 && status != 404 {
+            return Err(refused(&response));
+        }
+        let answer = read_json(response)?;
+        if status == 404 {
+            return Ok(None);
+        }
+        let Some(subscriber) = subscriber(&answer)? else {
+            return Ok(None);
+        };
+        if is_sought(&subscriber, sought) {
+            Ok(Some(subscriber))
+        } else {
+            Err(Trouble::bento("the answer is about somebody else"))
+        }
+    }
+
+    /// All tags with id and name, in Bento's order; tags without a name are left out.
+    pub fn tags(&self) -> Result<Vec<(u64, String)>, Trouble> {
+        let response = self.get("/fetch/tags", &[])?;
+        if response.status().as_u16() != 200 {
+            return Err(refused(&response));
+        }
+        let answer = read_json(response)?;
+        let Some(list) = answer.get("data").and_then(Value::as_array) else {
+            return Err(Trouble::bento("the list of tags has an unknown shape"));
+        };
+        let tag = |tag: &Value| {
+            let id = tag.get("id").and_then(id_text)?.parse().ok()?;
+            let name = tag.get("attributes")?.get("name")?.as_str()?;
+            Some((id, name.to_owned()))
+        };
+        Ok(list.iter().filter_map(tag).collect())
+    }
+
+    /// Stores fields of a person in Bento, in one call.
+    pub fn store_fields(&self, uuid: &str, fields: &[(String, String)]) -> Result<(), Trouble> {
+        let command = |(key, value): &(String, String)| json!({ "command": "add_field", "uuid": uuid, "query": { "key": key, "value": value } });
+        let commands: Vec<Value> = fields.iter().map(command).collect();
+        let body = json!({ "site_uuid": self.account.site_uuid, "command": commands }).to_string();
+        let request = self.agent.post(self.address("/fetch/commands", &[]));
+        let request = request
+            .header("Authorization", self.authorization())
+            .content_type("application/json");
+        let left = self
+            .deadline
+            .saturating_duration_since(Instant::now())
+            .max(RETURN_TIME);
+        let request = request.config().timeout_global(Some(left)).build();
+        let response = request.send(body).map_err(failed)?;
+        match response.status().as_u16() {
+            200 | 201 => read_json(response).map(|_| ()),
+            _ => Err(refused(&response)),
+        }
+    }
+
+    fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response<Body>, Trouble> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Trouble::bento("no time left to ask"));
+        }
+        let request = self
+            .agent
+            .get(self.address(path, query))
+            .header("Authorization", self.authorization());
+        request
+            .config()
+            .timeout_global(Some(left))
+            .build()
+            .call()
+            .map_err(failed)
+    }
+
+    /// The address of a call; every value is percent-encoded, so none can add a parameter.
+    fn address(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        pairs.append_pair("site_uuid", self.account.site_uuid);
+        pairs.extend_pairs(query);
+        format!("{}{path}?{}", self.account.api_url, pairs.finish())
+    }
+
+    fn authorization(&self) -> String {
+        format!("Basic {}", STANDARD.encode(self.account.key.expose()))
+    }
+}
+
+/// The system's resolver on this thread: ureq's own starts a thread when time is limited, which panics where an account
+/// has reached its process limit.
+#[derive(Debug)]
+struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
+        let port = uri
+            .port_u16()
+            .unwrap_or(if uri.scheme_str() == Some("http") {
+                80
+            } else {
+                443
+            });
+        let mut addresses = self.empty();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        for address in (bare, port).to_socket_addrs()?.take(8) {
+            addresses.push(address);
+        }
+        if addresses.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(addresses)
+        }
+    }
+}
+
+/// The subscriber in an answer, or `None` when Bento says that it knows nobody.
+fn subscriber(answer: &Value) -> Result<Option<Subscriber>, Trouble> {
+    let odd = || Trouble::bento("the answer about the person has an unknown shape");
+    let object = answer.as_object().ok_or_else(odd)?;
+    let data = match object.get("data") {
+        None if object.is_empty() => return Ok(None),
+        Some(Value::Null) => return Ok(None),
+        Some(Value::Object(data)) => data,
+        _ => return Err(odd()),
+    };
+    let attributes = data
+        .get("attributes")
+        .and_then(Value::as_object)
+        .ok_or_else(odd)?;
+    let uuid = attributes
+        .get("uuid")
+        .and_then(Value::as_str)
+        .filter(|uuid| !uuid.is_empty())
+        .ok_or_else(odd)?;
+    let email = match attributes.get("email") {
+        Some(Value::String(email)) => Some(email.clone()),
+        Some(Value::Null) => None,
+        _ => return Err(odd()),
+    };
+    let fields = match attributes.get("fields") {
+        Some(Value::Object(fields)) => fields.clone(),
+        // PHP and Ruby write an empty object as an empty list.
+        Some(Value::Array(list)) if list.is_empty() => Map::new(),
+        Some(Value::Null) | None => Map::new(),
+        _ => return Err(odd()),
+    };
+    let tag_ids = attributes
+        .get("cached_tag_ids")
+        .and_then(Value::as_array)
+        .ok_or_else(odd)?;
+    let tag_ids: Option<Vec<String>> = tag_ids.iter().map(id_text).collect();
+    let page = attributes
+        .get("navigation_url")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    Ok(Some(Subscriber {
+        uuid: uuid.to_owned(),
+        email,
+        fields,
+        tag_ids: tag_ids.ok_or_else(odd)?,
+        page,
+    }))
+}
+
+/// An id that Bento sends as text or as a number.
+fn id_text(id: &Value) -> Option<String> {
+    match id {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether the answer is about the person we asked for. After a merge of visitors the uuid may differ while the address
+/// agrees.
+fn is_sought(subscriber: &Subscriber, sought: &Sought<'_>) -> bool {
+    let same_id = sought
+        .id
+        .is_some_and(|id| subscriber.uuid.eq_ignore_ascii_case(id));
+    let known = [sought.email, sought.user_email];
+    same_id
+        || known
+            .into_iter()
+            .flatten()
+            .any(|email| subscriber.has_email(email))
+}
+
+/// The body as JSON. `success: false` is a failure in a 200's clothing.
+fn read_json(mut response: Response<Body>) -> Result<Value, Trouble> {
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(ANSWER_LIMIT)
+        .read_to_vec()
+        .map_err(failed)?;
+    let answer: Value =
+        serde_json::from_slice(&text).map_err(|_| Trouble::bento("the answer is not JSON"))?;
+    if answer.get("success") == Some(&Value::Bool(false)) {
+        return Err(Trouble::bento("the answer says success: false"));
+    }
+    Ok(answer)
+}
+
+/// The trouble behind a status that is not success.
+fn refused(response: &Response<Body>) -> Trouble {
+    let status = response.status().as_u16();
+    let html = response
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    let wait = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let detail = match status {
+        401 => "status 401: the Bento keys or the site uuid in WP Fusion's settings are wrong"
+            .to_owned(),
+        403 if html => "status 403 with a page: Cloudflare turned the request away".to_owned(),
+        429 => "status 429: too many calls".to_owned(),
+        300..=399 => format!("status {status}: a redirect, which is not followed"),
+        _ => format!("status {status}"),
+    };
+    Trouble::Bento { detail, wait }
+}
+
+/// The trouble behind a call that brought no answer. The error's own text may name addresses, so it is not kept.
+fn failed(error: ureq::Error) -> Trouble {
+    Trouble::bento(match error {
+        ureq::Error::Timeout(_) => "no answer in time",
+        ureq::Error::HostNotFound => "the host name cannot be resolved",
+        ureq::Error::ConnectionFailed => "no connection",
+        ureq::Error::BodyExceedsLimit(_) => "the answer is longer than 1 MiB",
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "the TLS connection failed",
+        ureq::Error::Io(_) => "the connection broke",
+        _ => "the answer cannot be read",
+    })
+}

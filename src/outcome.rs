@@ -1,0 +1,397 @@
+//! What became of a request, and the one table that turns it into an answer. Pure.
+//!
+//! A [`Refusal`] means that the request or a rule says no: it is never worth another try. A [`Trouble`] means that the
+//! world failed: the sender shall come back. No text of a server and no detail of a failure reaches the caller; those go
+//! to the web server's error log.
+
+use crate::cgi::Answer;
+use crate::page;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Seconds after which a sender shall try again, when nobody said otherwise.
+pub const RETRY_AFTER: u32 = 60;
+
+/// Why a request is turned down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Neither GET, POST nor HEAD.
+    Method,
+    /// The access key is missing or wrong, or the site has none.
+    Key,
+    /// The body is longer than `cgi::BODY_LIMIT`.
+    TooLarge,
+    /// `wpf_action` is missing or none of ours; holds what was sent.
+    Action(String),
+    /// Nobody is named in a usable way; the sentence names what to put into Bento.
+    Person(&'static str),
+}
+
+impl Refusal {
+    /// One sentence for the caller.
+    fn reason(&self) -> String {
+        match self {
+            Refusal::Method => "use POST, or GET to try it in a browser".to_owned(),
+            Refusal::Key => "the access key is missing or wrong".to_owned(),
+            Refusal::TooLarge => {
+                "the body is longer than 1 MiB; send only {\"id\":\"{{visitor.uuid}}\"}".to_owned()
+            }
+            Refusal::Action(_) => {
+                "set wpf_action in the URL to add, update, update_tags or test".to_owned()
+            }
+            Refusal::Person(fix) => (*fix).to_owned(),
+        }
+    }
+}
+
+/// Why a request could not be finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// WordPress or its settings cannot be found or understood.
+    Setup(String),
+    /// The database cannot be reached, or refuses.
+    Database {
+        /// For the log: what happened, without addresses and secrets.
+        detail: String,
+        /// Deadlock or lock wait (1213, 1205): the same transaction may work at once.
+        transient: bool,
+    },
+    /// Bento failed, or what it said is doubtful.
+    Bento {
+        /// For the log.
+        detail: String,
+        /// Seconds Bento asked to wait.
+        wait: Option<u32>,
+    },
+    /// Bento named a tag that its own list does not know; what is known was applied.
+    Tag,
+    /// A bug: nothing is known about how far the work went.
+    Bug,
+}
+
+impl Trouble {
+    /// A failure of the database that another try at once will not mend.
+    pub fn database(detail: impl Into<String>) -> Trouble {
+        Trouble::Database {
+            detail: detail.into(),
+            transient: false,
+        }
+    }
+
+    /// A failure of Bento without a wish how long to wait.
+    pub fn bento(detail: impl Into<String>) -> Trouble {
+        Trouble::Bento {
+            detail: detail.into(),
+            wait: None,
+        }
+    }
+
+    /// Seconds the sender shall wait before the next try.
+    fn wait(&self) -> u32 {
+        match self {
+            Trouble::Bento {
+                wait: Some(seconds),
+                ..
+            } => (*seconds).clamp(1, 3600),
+            _ => RETRY_AFTER,
+        }
+    }
+
+    /// One sentence for the caller.
+    fn reason(&self) -> &'static str {
+        match self {
+            Trouble::Setup(_) => {
+                "bento-webhooks is not set up; the server's error log says what is missing"
+            }
+            Trouble::Database { .. } => {
+                "the site's database cannot be used right now; send this again"
+            }
+            Trouble::Bento { .. } => "Bento could not be asked about this person; send this again",
+            Trouble::Tag => "Bento names a tag that it does not list yet; send this again",
+            Trouble::Bug => "an unexpected error; the server's error log has a line about it",
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Setup(detail) => write!(f, "not set up: {detail}"),
+            Trouble::Database { detail, .. } => write!(f, "database: {detail}"),
+            Trouble::Bento { detail, .. } => write!(f, "Bento: {detail}"),
+            Trouble::Tag => f.write_str("Bento: a tag id is not in its list of tags"),
+            Trouble::Bug => f.write_str("internal error"),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// What an applied webhook left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The person's tags now.
+    pub tags: Vec<String>,
+    /// The WordPress names of the fields that were written; never a value.
+    pub fields: Vec<String>,
+    /// What the owner should know all the same.
+    pub remark: Option<String>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// `wpf_action=test`.
+    Tested,
+    /// Rows were written.
+    Applied(Applied),
+    /// There was nothing to write.
+    Unchanged,
+    /// A rule says no; the sentence says which.
+    Ignored(String),
+    /// The request is turned down.
+    Refused(Refusal),
+    /// It could not be finished.
+    Failed(Trouble),
+}
+
+/// How a request ended, and about whom it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The action asked for, once the key was right.
+    pub action: Option<&'static str>,
+    /// Bento's id of the person.
+    pub contact_id: Option<String>,
+    /// The WordPress user.
+    pub user_id: Option<u64>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl From<Ending> for Outcome {
+    fn from(ending: Ending) -> Outcome {
+        Outcome {
+            action: None,
+            contact_id: None,
+            user_id: None,
+            ending,
+        }
+    }
+}
+
+impl Outcome {
+    /// The word for `result` in the answer and in the log line.
+    pub fn result(&self) -> &'static str {
+        match self.ending {
+            Ending::Tested => "tested",
+            Ending::Applied(_) => "applied",
+            Ending::Unchanged => "unchanged",
+            Ending::Ignored(_) => "ignored",
+            Ending::Refused(_) => "refused",
+            Ending::Failed(_) => "failed",
+        }
+    }
+
+    /// Why it ended so, for the caller.
+    pub fn reason(&self) -> Option<String> {
+        match &self.ending {
+            Ending::Tested | Ending::Unchanged => None,
+            Ending::Applied(applied) => applied.remark.clone(),
+            Ending::Ignored(reason) => Some(reason.clone()),
+            Ending::Refused(refusal) => Some(refusal.reason()),
+            Ending::Failed(trouble) => Some(trouble.reason().to_owned()),
+        }
+    }
+
+    /// The HTTP status: the one table of them.
+    pub fn status(&self) -> &'static str {
+        match &self.ending {
+            Ending::Tested | Ending::Applied(_) | Ending::Unchanged | Ending::Ignored(_) => {
+                "200 OK"
+            }
+            Ending::Refused(Refusal::Method) => "405 Method Not Allowed",
+            Ending::Refused(Refusal::Key) => "403 Forbidden",
+            Ending::Refused(Refusal::TooLarge) => "413 Content Too Large",
+            Ending::Refused(Refusal::Action(_) | Refusal::Person(_)) => "400 Bad Request",
+            Ending::Failed(Trouble::Bug) => "500 Internal Server Error",
+            Ending::Failed(_) => "503 Service Unavailable",
+        }
+    }
+
+    /// The answer: JSON, or the same facts as a page for a person at a browser.
+    pub fn answer(&self, wants_page: bool) -> Answer {
+        let mut headers = Vec::new();
+        match &self.ending {
+            Ending::Refused(Refusal::Method) => {
+                headers.push(("Allow", "GET, HEAD, POST".to_owned()));
+            }
+            Ending::Failed(trouble) => headers.push(("Retry-After", trouble.wait().to_string())),
+            _ => {}
+        }
+        if wants_page {
+            headers.push(("Content-Security-Policy", page::POLICY.to_owned()));
+            headers.push(("Referrer-Policy", "no-referrer".to_owned()));
+            let body = page::render(self).into_bytes();
+            return Answer {
+                status: self.status(),
+                content_type: "text/html; charset=UTF-8",
+                headers,
+                body,
+            };
+        }
+        let body = self.json().to_string().into_bytes();
+        Answer {
+            status: self.status(),
+            content_type: "application/json",
+            headers,
+            body,
+        }
+    }
+
+    /// The JSON object of the answer.
+    fn json(&self) -> Value {
+        if self.ending == Ending::Tested {
+            return json!({ "success": true });
+        }
+        let mut object = json!({
+            "result": self.result(),
+            "action": self.action,
+            "contact_id": self.contact_id,
+            "user_id": self.user_id,
+            "reason": self.reason(),
+        });
+        if let (Ending::Applied(applied), Some(members)) = (&self.ending, object.as_object_mut()) {
+            members.insert("tags".to_owned(), json!(applied.tags));
+            members.insert("fields".to_owned(), json!(applied.fields));
+        }
+        object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(ending: Ending) -> Outcome {
+        Outcome {
+            action: Some("update"),
+            contact_id: Some("u-1".to_owned()),
+            user_id: Some(3),
+            ending,
+        }
+    }
+
+    fn answer(outcome: &Outcome) -> (String, String) {
+        let answer = outcome.answer(false);
+        let headers: Vec<String> = answer
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        let head = format!("{} {}", answer.status, headers.join(" "));
+        (
+            head.trim().to_owned(),
+            String::from_utf8(answer.body).unwrap(),
+        )
+    }
+
+    #[test]
+    fn every_ending_has_its_answer() {
+        let applied = Applied {
+            tags: vec!["VIP".to_owned()],
+            fields: vec!["company".to_owned()],
+            remark: None,
+        };
+        let about = r#""action":"update","contact_id":"u-1","user_id":3"#;
+        let table = [
+            (Ending::Tested, "200 OK", r#"{"success":true}"#.to_owned()),
+            (
+                Ending::Applied(applied),
+                "200 OK",
+                format!(
+                    r#"{{"result":"applied",{about},"reason":null,"tags":["VIP"],"fields":["company"]}}"#
+                ),
+            ),
+            (
+                Ending::Unchanged,
+                "200 OK",
+                format!(r#"{{"result":"unchanged",{about},"reason":null}}"#),
+            ),
+            (
+                Ending::Ignored("no such user".to_owned()),
+                "200 OK",
+                format!(r#"{{"result":"ignored",{about},"reason":"no such user"}}"#),
+            ),
+            (
+                Ending::Failed(Trouble::Bento {
+                    detail: "secret detail".to_owned(),
+                    wait: Some(90),
+                }),
+                "503 Service Unavailable Retry-After: 90",
+                format!(
+                    r#"{{"result":"failed",{about},"reason":"Bento could not be asked about this person; send this again"}}"#
+                ),
+            ),
+        ];
+        for (ending, head, body) in table {
+            assert_eq!(answer(&outcome(ending)), (head.to_owned(), body));
+        }
+    }
+
+    #[test]
+    fn refusals_and_troubles_have_their_status() {
+        let table = [
+            (
+                Ending::Refused(Refusal::Method),
+                "405 Method Not Allowed Allow: GET, HEAD, POST",
+            ),
+            (Ending::Refused(Refusal::Key), "403 Forbidden"),
+            (Ending::Refused(Refusal::TooLarge), "413 Content Too Large"),
+            (
+                Ending::Refused(Refusal::Action("x".to_owned())),
+                "400 Bad Request",
+            ),
+            (
+                Ending::Refused(Refusal::Person("put it in")),
+                "400 Bad Request",
+            ),
+            (
+                Ending::Failed(Trouble::Bug),
+                "500 Internal Server Error Retry-After: 60",
+            ),
+            (
+                Ending::Failed(Trouble::Setup("detail".to_owned())),
+                "503 Service Unavailable Retry-After: 60",
+            ),
+            (
+                Ending::Failed(Trouble::database("detail")),
+                "503 Service Unavailable Retry-After: 60",
+            ),
+            (
+                Ending::Failed(Trouble::Tag),
+                "503 Service Unavailable Retry-After: 60",
+            ),
+            (
+                Ending::Failed(Trouble::Bento {
+                    detail: String::new(),
+                    wait: Some(0),
+                }),
+                "503 Service Unavailable Retry-After: 1",
+            ),
+        ];
+        for (ending, head) in table {
+            let (found, body) = answer(&outcome(ending));
+            assert_eq!(found, head);
+            assert!(!body.contains("detail"), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_refused_key_tells_nothing_but_one_fixed_text() {
+        let (_, body) = answer(&Ending::Refused(Refusal::Key).into());
+        assert_eq!(
+            body,
+            r#"{"result":"refused","action":null,"contact_id":null,"user_id":null,"reason":"the access key is missing or wrong"}"#
+        );
+    }
+}

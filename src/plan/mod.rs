@@ -1,0 +1,332 @@
+//! What must change in WordPress, and why: decided from the rows as they are and from what Bento says. Pure.
+//!
+//! A plan is a draft of the user's rows as they shall be; [`Plan::changes`] is the difference to the rows as they are, so
+//! planning again on the result changes nothing. Names that must be unique are asked for through [`Directory`]; time and
+//! randomness come in as arguments. The order of work is that of WP Fusion's `import_user()`, `set_user_meta()` and
+//! `set_tags()`, because the order of new rows follows from it.
+
+mod create;
+mod draft;
+mod fields;
+mod tags;
+
+pub use draft::{Changes, Meta, User};
+
+use crate::bento::Subscriber;
+use crate::clean::Cleaner;
+use crate::log::{Entry, Level, Source, Who};
+use crate::outcome::Trouble;
+use crate::password;
+use crate::php::Value;
+use crate::release::Release;
+use crate::secret::Secret;
+use crate::settings::Settings;
+use crate::webhook::Action;
+use draft::Draft;
+
+/// The usermeta key of Bento's id.
+pub const CONTACT_ID: &str = "bento_contact_id";
+/// The usermeta key of the tags.
+pub const TAGS: &str = "bento_tags";
+/// The usermeta key of the person's page in Bento, which WP Fusion links to.
+const WEB_ID: &str = "bento_web_id";
+
+/// What must be unique among all users of the installation.
+pub trait Directory {
+    /// The user who has this e-mail address: equal but for ASCII case.
+    fn email_owner(&mut self, email: &str) -> Result<Option<u64>, Trouble>;
+    /// Whether a user has this login.
+    fn login_taken(&mut self, login: &str) -> Result<bool, Trouble>;
+    /// The nicenames of users with another login that start with `start`.
+    fn nicenames(&mut self, start: &str, login: &str) -> Result<Vec<String>, Trouble>;
+}
+
+/// Which characters the columns of the database can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repertoire {
+    /// All of Unicode.
+    Unicode,
+    /// Up to U+FFFF (`utf8mb3`): no emoji.
+    Basic,
+    /// Up to U+00FF (`latin1` behind a connection in UTF-8).
+    Latin,
+}
+
+impl Repertoire {
+    fn holds(self, text: &str) -> bool {
+        let last = match self {
+            Repertoire::Unicode => char::MAX,
+            Repertoire::Basic => '\u{ffff}',
+            Repertoire::Latin => '\u{ff}',
+        };
+        text.chars().all(|c| c <= last)
+    }
+}
+
+/// The site of a network that the webhook is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSite {
+    /// Its `blog_id`.
+    pub id: u64,
+    /// Its domain.
+    pub domain: String,
+    /// Logins of the super admins.
+    pub super_admins: Vec<String>,
+}
+
+/// The site's side of a plan.
+pub struct Rules<'a> {
+    /// The owner's settings.
+    pub settings: &'a Settings,
+    /// WordPress's release.
+    pub release: Release,
+    /// The text cleaners of this site.
+    pub cleaner: &'a Cleaner,
+    /// Prefix of the site's own keys: `{prefix}capabilities`.
+    pub prefix: &'a str,
+    /// The site of a network; `None` on a single site.
+    pub network: Option<&'a NetworkSite>,
+    /// Roles that a webhook may give although they are powerful (BENTO_WEBHOOKS_ALLOW_ROLES).
+    pub allowed_roles: &'a [String],
+    /// What the columns can hold.
+    pub repertoire: Repertoire,
+    /// Makes a password hash in the release's form.
+    pub hash: &'a dyn Fn(&str) -> String,
+    /// The site's language for `%1$s %2$s`, which puts first and last name in order; `None` when it has none.
+    pub name_order: &'a dyn Fn() -> Option<String>,
+}
+
+impl Rules<'_> {
+    fn capabilities_key(&self) -> String {
+        format!("{}capabilities", self.prefix)
+    }
+
+    fn level_key(&self) -> String {
+        format!("{}user_level", self.prefix)
+    }
+
+    /// Whether a webhook may give this role.
+    fn may_give(&self, slug: &str) -> bool {
+        !self.settings.roles.is_dangerous(slug)
+            || self.allowed_roles.iter().any(|allowed| allowed == slug)
+    }
+}
+
+/// How the user was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// By the contact id in usermeta.
+    ContactId,
+    /// By the e-mail address: the user is not linked to the person yet.
+    Email,
+}
+
+/// What is wanted: the webhook, and what Bento said.
+pub struct Order<'a> {
+    /// The action.
+    pub action: Action,
+    /// `role` from the URL.
+    pub role: Option<&'a str>,
+    /// Bento's view of the person.
+    pub subscriber: &'a Subscriber,
+    /// The names of the person's tags that are known, in Bento's order.
+    pub tags: &'a [String],
+    /// Whether every tag id had a name. If not, no tag is removed.
+    pub tags_complete: bool,
+}
+
+/// What the user row of a new user needs beside Bento's data.
+pub struct Fresh<'a> {
+    /// A generated password of 12 letters and digits.
+    pub password: &'a Secret,
+    /// Now in UTC, as `YYYY-MM-DD HH:MM:SS`.
+    pub now: &'a str,
+    /// A random number from 1 to the given one.
+    pub random: &'a mut dyn FnMut(u32) -> u32,
+}
+
+/// A value that goes back to Bento once the user exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Return {
+    /// The generated password.
+    Password,
+    /// This text.
+    Text(String),
+    /// The number of the new user.
+    UserId,
+}
+
+/// What must change.
+pub struct Plan {
+    before: Option<User>,
+    /// The user's rows as they shall be.
+    pub after: User,
+    /// Rows for WP Fusion's log.
+    pub log: Vec<Entry>,
+    /// WordPress names of the fields that change.
+    pub fields: Vec<String>,
+    /// The tags the user has afterwards.
+    pub tags: Vec<String>,
+    /// Bento fields and what goes back into them.
+    pub returns: Vec<(String, Return)>,
+}
+
+impl Plan {
+    /// The rows to write.
+    pub fn changes(&self) -> Changes {
+        Changes::between(self.before.as_ref(), &self.after)
+    }
+}
+
+/// Plans for a user who exists.
+pub fn existing(
+    user: &User,
+    link: Link,
+    order: &Order<'_>,
+    rules: &Rules<'_>,
+    directory: &mut dyn Directory,
+) -> Result<Plan, Trouble> {
+    let mut draft = Draft::new(user.clone());
+    if link == Link::Email {
+        if let (Some(page), true) = (&order.subscriber.page, order.action != Action::Add) {
+            draft.set_meta(WEB_ID, &Value::from(page.as_str()));
+        }
+        draft.set_meta(CONTACT_ID, &Value::from(order.subscriber.uuid.as_str()));
+    }
+    if order.action == Action::Add {
+        join_site(&mut draft, order, rules);
+    }
+    if order.action != Action::UpdateTags {
+        let values = fields::load(order.subscriber, rules);
+        if link == Link::ContactId || order.action == Action::Update {
+            draft.log.push(fields::loaded(&values));
+        }
+        fields::apply(&mut draft, &values, rules, directory)?;
+    }
+    let tags = tags::apply(&mut draft, order, rules);
+    if let (Some(role), true) = (order.role, order.action != Action::UpdateTags) {
+        give_role(&mut draft, role, rules);
+    }
+    Ok(draft.into_plan(Some(user), tags, Vec::new()))
+}
+
+/// Plans a new user, or says in one sentence why there can be none.
+pub fn new_user(
+    order: &Order<'_>,
+    rules: &Rules<'_>,
+    fresh: &mut Fresh<'_>,
+    directory: &mut dyn Directory,
+) -> Result<Result<Plan, String>, Trouble> {
+    let values = fields::load(order.subscriber, rules);
+    let start = match create::start(&values, order, rules, fresh, directory)? {
+        Ok(start) => start,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let create::Start {
+        mut draft,
+        generated,
+        login_sent,
+    } = start;
+    fields::apply(&mut draft, &values, rules, directory)?;
+    draft.set_meta(CONTACT_ID, &Value::from(order.subscriber.uuid.as_str()));
+    let tags = tags::apply(&mut draft, order, rules);
+    let returns = if generated {
+        create::returns(rules.settings, &login_sent, fresh.now)
+    } else {
+        Vec::new()
+    };
+    Ok(Ok(draft.into_plan(None, tags, returns)))
+}
+
+/// The password that Bento has for the person, if it is mapped: what the hash will be of.
+pub fn mapped_password(order: &Order<'_>, rules: &Rules<'_>) -> Option<String> {
+    fields::text_of(&fields::load(order.subscriber, rules), "user_pass")
+}
+
+/// Whether the user holds `manage_options`, or is a super admin: such users keep role, e-mail, password and capabilities.
+fn is_protected(user: &User, rules: &Rules<'_>) -> bool {
+    let super_admin = rules
+        .network
+        .is_some_and(|site| site.super_admins.contains(&user.login));
+    super_admin
+        || rules.settings.roles.can(
+            &user.capabilities(&rules.capabilities_key()),
+            "manage_options",
+        )
+}
+
+/// Puts an existing user of the network onto this site, as `add_user_to_blog()` does.
+fn join_site(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) {
+    let Some(site) = rules.network else { return };
+    if draft
+        .user
+        .metas_of(&rules.capabilities_key())
+        .next()
+        .is_some()
+    {
+        return;
+    }
+    if !draft
+        .user
+        .metas_of("primary_blog")
+        .any(|meta| meta.is_truthy())
+    {
+        draft.set_meta(
+            "primary_blog",
+            &Value::Int(i64::try_from(site.id).unwrap_or(i64::MAX)),
+        );
+        draft.set_meta("source_domain", &Value::from(site.domain.as_str()));
+    }
+    let values = fields::load(order.subscriber, rules);
+    let role = create::role(&values, order, rules, &mut draft.log);
+    set_role(draft, &role, rules);
+}
+
+/// The role from the URL, for a user who exists: must be a slug, and one that may be given.
+fn give_role(draft: &mut Draft, role: &str, rules: &Rules<'_>) {
+    if is_protected(&draft.user, rules) || !rules.settings.roles.defines(role) {
+        return;
+    }
+    if rules.may_give(role) {
+        set_role(draft, role, rules);
+    } else {
+        draft.log.push(refused_role(role));
+    }
+}
+
+/// Writes capabilities and level as `WP_User::set_role()` does; the same role again changes nothing.
+fn set_role(draft: &mut Draft, slug: &str, rules: &Rules<'_>) {
+    let key = rules.capabilities_key();
+    let Some(row) = rules
+        .settings
+        .roles
+        .set_role(&draft.user.capabilities(&key), slug)
+    else {
+        return;
+    };
+    let level = rules.settings.roles.level(&row);
+    draft.set_meta(&key, &Value::Array(row));
+    draft.set_meta(&rules.level_key(), &Value::Int(i64::from(level)));
+    draft.note_field("role");
+}
+
+/// The log row about a role that no webhook may give.
+fn refused_role(role: &str) -> Entry {
+    Entry::new(
+        Level::Notice,
+        Who::User,
+        Source::Trace,
+        format!(
+            "Role {} was not given: it could take the site over. To allow it, list it in BENTO_WEBHOOKS_ALLOW_ROLES in wp-config.php.",
+            Entry::quote(role)
+        ),
+    )
+}
+
+/// Whether the stored hash is one of this password.
+fn has_password(user: &User, given: &str, release: Release) -> bool {
+    password::verify(given.as_bytes(), user.pass.expose_str(), release)
+}
+
+#[cfg(test)]
+mod tests;
