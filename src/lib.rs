@@ -25,6 +25,7 @@ pub mod release;
 pub mod roles;
 pub mod secret;
 pub mod settings;
+pub mod site;
 pub mod text;
 pub mod translations;
 pub mod webhook;

@@ -1,0 +1,364 @@
+//! One connection to the site's database: statements, transactions with deadlock retry, the lock.
+//!
+//! Values never enter a statement as text: they are sent as hexadecimal literals with their charset named, which no
+//! charset and no sql_mode can turn into SQL. Names of tables are checked when the settings are read.
+//!
+//! **The lock.** WordPress has no unique index on login, e-mail, nicename or (user_id, meta_key), so writers must
+//! exclude each other. They do so by raising a counter in a row of our own InnoDB table `{prefix}bento_webhooks_lock`
+//! as the first statement of the transaction. A second writer waits for the row until the first one has committed; in a
+//! Galera cluster, where another node does not wait, it fails to certify at COMMIT (error 1213) and does everything again.
+//! So the lock holds over several web servers and nodes, and whatever engine WordPress's own tables use.
+
+mod options;
+mod users;
+
+pub use options::Place;
+pub use users::{Found, LogRow, NAMES_SLOT, user_slot};
+
+use crate::outcome::Trouble;
+use crate::plan::Repertoire;
+use crate::wp_config::{Config, DbHost, TablePrefix};
+use mysql::prelude::Queryable;
+use mysql::{Conn, Error, OptsBuilder, Row, SslOpts};
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a transaction is tried when it meets a deadlock or a lock wait.
+const TRIES: u32 = 5;
+/// Time to connect, and to wait for one answer.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Where servers put their socket when `DB_HOST` only says `localhost`.
+const SOCKETS: [&str; 6] = [
+    "/run/mysqld/mysqld.sock",
+    "/var/run/mysqld/mysqld.sock",
+    "/var/lib/mysql/mysql.sock",
+    "/tmp/mysql.sock",
+    "/run/mysql/mysql.sock",
+    "/var/mysql/mysql.sock",
+];
+
+/// Names of the tables.
+pub struct Tables {
+    /// `users`, or CUSTOM_USER_TABLE.
+    users: String,
+    /// `usermeta`, or CUSTOM_USER_META_TABLE.
+    usermeta: String,
+    /// `options` of the site.
+    options: String,
+    /// WP Fusion's log.
+    log: String,
+    /// Ours: the rows that writers lock.
+    lock: String,
+    /// Prefix of the installation.
+    base: String,
+}
+
+impl Tables {
+    /// The tables as one site of the installation sees them.
+    fn new(config: &Config, prefix: &TablePrefix) -> Tables {
+        let base = config.tables().prefix().as_str();
+        let prefix = prefix.as_str();
+        Tables {
+            users: config.tables().users().to_string(),
+            usermeta: config.tables().usermeta().to_string(),
+            options: format!("{prefix}options"),
+            log: format!("{prefix}wpf_logging"),
+            lock: format!("{base}bento_webhooks_lock"),
+            base: base.to_owned(),
+        }
+    }
+}
+
+/// The connection, and where on it the site lives.
+pub struct Site<'a> {
+    conn: Conn,
+    config: &'a Config,
+    tables: Tables,
+    charset: Charset,
+    in_transaction: bool,
+}
+
+/// How text travels.
+struct Charset {
+    /// The connection's charset as WordPress would set it: `utf8mb4` unless DB_CHARSET names another.
+    name: String,
+    /// DB_COLLATE, or empty.
+    collate: String,
+}
+
+impl Charset {
+    fn new(config: &Config) -> Result<Charset, Trouble> {
+        let text = |value: Option<&str>| value.unwrap_or_default().trim().to_ascii_lowercase();
+        let (name, collate) = (
+            text(config.database().charset()),
+            text(config.database().collate()),
+        );
+        let is_name = |text: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if !is_name(&name) || !is_name(&collate) {
+            return Err(Trouble::Setup(
+                "DB_CHARSET or DB_COLLATE in wp-config.php is no name of a charset".to_owned(),
+            ));
+        }
+        let is_utf8 = ["", "utf8", "utf8mb3", "utf8mb4"].contains(&name.as_str());
+        Ok(Charset {
+            name: if is_utf8 { "utf8mb4".to_owned() } else { name },
+            collate,
+        })
+    }
+
+    fn is_unicode(&self) -> bool {
+        self.name == "utf8mb4"
+    }
+}
+
+impl<'a> Site<'a> {
+    /// Connects as WordPress would: socket or TCP, TLS when MYSQL_CLIENT_FLAGS asks for it.
+    pub fn connect(config: &'a Config) -> Result<Site<'a>, Trouble> {
+        let charset = Charset::new(config)?;
+        let tables = Tables::new(config, config.tables().prefix());
+        Ok(Site {
+            conn: open(config)?,
+            config,
+            tables,
+            charset,
+            in_transaction: false,
+        })
+    }
+
+    /// Runs one statement and returns its rows, each with a name for every column.
+    fn rows(&mut self, statement: &str) -> Result<Vec<Row>, Error> {
+        self.conn.query(statement)
+    }
+
+    /// Runs one statement and returns how many rows it changed.
+    fn run(&mut self, statement: &str) -> Result<u64, Error> {
+        let result = self.conn.query_iter(statement)?;
+        Ok(result.affected_rows())
+    }
+
+    /// `text` as a literal in the connection's charset.
+    fn text(&self, text: &str) -> String {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Bytes in the connection's charset as a literal.
+    fn bytes(&self, bytes: &[u8]) -> String {
+        if bytes.is_empty() {
+            return "''".to_owned();
+        }
+        let mut literal = format!("_{} X'", self.charset.name);
+        for byte in bytes {
+            for digit in [byte >> 4, byte & 15] {
+                literal.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            }
+        }
+        literal.push('\'');
+        literal
+    }
+
+    /// A column's value or SQL's NULL.
+    fn nullable(&self, value: Option<&[u8]>) -> String {
+        value.map_or_else(|| "NULL".to_owned(), |bytes| self.bytes(bytes))
+    }
+
+    /// Does `work` in a transaction that holds the locks, and commits; the whole of it again when it meets a deadlock or a
+    /// lock wait, at COMMIT too. `work` says with `Done::Nothing` that there is nothing to keep.
+    pub fn transaction<T>(
+        &mut self,
+        locks: &[u32],
+        work: &mut dyn FnMut(&mut Site<'a>) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut attempt = 1;
+        loop {
+            let result = self
+                .begin(locks)
+                .and_then(|()| work(self))
+                .and_then(|done| {
+                    self.run("COMMIT").map_err(trouble)?;
+                    Ok(done)
+                });
+            match result {
+                Ok(done) => return Ok(done),
+                Err(Trouble::Database {
+                    transient: true, ..
+                }) if attempt < TRIES => {
+                    self.rollback();
+                    attempt += 1;
+                }
+                Err(trouble) => {
+                    self.rollback();
+                    return Err(trouble);
+                }
+            }
+        }
+    }
+
+    fn rollback(&mut self) {
+        // A connection that is gone has rolled back already.
+        let _ = self.run("ROLLBACK");
+    }
+
+    /// Opens the transaction by taking the locks. With autocommit off, the first statement opens one.
+    fn begin(&mut self, locks: &[u32]) -> Result<(), Trouble> {
+        if !self.in_transaction {
+            self.run(&self.session()).map_err(trouble)?;
+            self.in_transaction = true;
+        }
+        let rows: Vec<String> = locks.iter().map(|slot| format!("({slot}, 1)")).collect();
+        let statement = format!(
+            "INSERT INTO `{}` (slot, taken) VALUES {} ON DUPLICATE KEY UPDATE taken = taken + 1",
+            self.tables.lock,
+            rows.join(", ")
+        );
+        match self.run(&statement) {
+            Ok(_) => Ok(()),
+            Err(Error::MySqlError(error)) if error.code == 1146 => {
+                self.run(&format!(
+                    "CREATE TABLE IF NOT EXISTS `{}` (slot SMALLINT UNSIGNED NOT NULL PRIMARY KEY, taken BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
+                    self.tables.lock
+                ))
+                .map_err(trouble)?;
+                self.run(&statement).map(|_| ()).map_err(trouble)
+            }
+            Err(error) => Err(trouble(error)),
+        }
+    }
+
+    /// The session as WordPress's `wpdb` sets it, with our own waiting time and transactions.
+    fn session(&self) -> String {
+        let names = match self.charset.collate.as_str() {
+            _ if self.charset.is_unicode() => String::new(),
+            "" => format!("NAMES {}, ", self.charset.name),
+            collate => format!("NAMES {} COLLATE {collate}, ", self.charset.name),
+        };
+        format!("SET {names}autocommit = 0, sql_mode = '', innodb_lock_wait_timeout = 3")
+    }
+
+    /// Ends the transaction mode, so that each following statement stands for itself.
+    fn autocommit(&mut self) -> Result<(), Trouble> {
+        if self.in_transaction {
+            self.run("SET autocommit = 1").map_err(trouble)?;
+            self.in_transaction = false;
+        }
+        Ok(())
+    }
+
+    /// What the usermeta table can hold; asked only when a text goes beyond what every charset holds.
+    pub fn repertoire(&mut self) -> Result<Repertoire, Trouble> {
+        if !self.charset.is_unicode() {
+            return Ok(Repertoire::Unicode);
+        }
+        let statement = format!(
+            "SHOW FULL COLUMNS FROM `{}` LIKE 'meta_value'",
+            self.tables.usermeta
+        );
+        let rows = self.rows(&statement).map_err(trouble)?;
+        let collation = rows
+            .first()
+            .map(|row| column(row, "Collation"))
+            .unwrap_or_default();
+        Ok(
+            match String::from_utf8_lossy(&collation)
+                .split('_')
+                .next()
+                .unwrap_or_default()
+            {
+                "utf8" | "utf8mb3" => Repertoire::Basic,
+                "latin1" | "ascii" => Repertoire::Latin,
+                _ => Repertoire::Unicode,
+            },
+        )
+    }
+}
+
+/// Opens the connection.
+fn open(config: &Config) -> Result<Conn, Trouble> {
+    let database = config.database();
+    let options = OptsBuilder::new()
+        .user(Some(database.user()))
+        .pass(Some(database.password().expose_str()))
+        .db_name(Some(database.name()))
+        .prefer_socket(false)
+        .max_allowed_packet(Some(16 << 20))
+        .connect_attrs(None::<HashMap<String, String>>)
+        .tcp_connect_timeout(Some(CONNECT_TIME))
+        .read_timeout(Some(ANSWER_TIME))
+        .write_timeout(Some(ANSWER_TIME))
+        .ssl_opts(database.tls().then(|| tls(config)));
+    let options = match database.host() {
+        DbHost::Socket(path) => options.socket(Some(path.to_string_lossy().into_owned())),
+        DbHost::DefaultSocket => match SOCKETS.iter().find(|path| Path::new(path).exists()) {
+            Some(path) => options.socket(Some(*path)),
+            None => options.ip_or_hostname(Some("127.0.0.1")).tcp_port(3306),
+        },
+        DbHost::Tcp { host, port } => options.ip_or_hostname(Some(host.clone())).tcp_port(*port),
+    };
+    Conn::new(options).map_err(trouble)
+}
+
+/// TLS as PHP's mysqli does it: the certificate is verified only when a CA file is named.
+fn tls(config: &Config) -> SslOpts {
+    let options = SslOpts::default();
+    match config.own().ca_file() {
+        Some(path) if !config.database().tls_without_check() => {
+            options.with_root_cert_path(Some(path.to_path_buf()))
+        }
+        _ => options
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_skip_domain_validation(true),
+    }
+}
+
+/// A column as bytes; empty when it is missing or NULL.
+fn column(row: &Row, name: &str) -> Vec<u8> {
+    row.get_opt::<Option<Vec<u8>>, _>(name)
+        .and_then(Result::ok)
+        .flatten()
+        .unwrap_or_default()
+}
+
+/// A column as text.
+fn text_column(row: &Row, name: &str) -> String {
+    String::from_utf8_lossy(&column(row, name)).into_owned()
+}
+
+/// A column as a number.
+fn number_column(row: &Row, name: &str) -> u64 {
+    text_column(row, name).parse().unwrap_or(0)
+}
+
+/// The trouble behind an error of the database, in our own words: the server's text may name hosts, users and values.
+fn trouble(error: Error) -> Trouble {
+    let detail = match &error {
+        Error::MySqlError(error) => match error.code {
+            1044 | 1045 | 1698 => {
+                "access denied; check DB_USER and DB_PASSWORD in wp-config.php".to_owned()
+            }
+            1049 => "the database does not exist; check DB_NAME in wp-config.php".to_owned(),
+            1040 | 1203 | 1226 => "the server has no connection left".to_owned(),
+            1146 => "a table is missing; check $table_prefix in wp-config.php".to_owned(),
+            1142 => "a right is missing; the user needs SELECT, INSERT, UPDATE, DELETE and CREATE"
+                .to_owned(),
+            1205 | 1213 => "deadlock or lock wait".to_owned(),
+            1114 | 1021 | 3 => "the server's disk or table is full".to_owned(),
+            1290 | 1836 => "the server is read-only".to_owned(),
+            code => format!("error {code}"),
+        },
+        Error::IoError(error) => format!("no connection ({:?})", error.kind()),
+        Error::TlsError(_) => "the TLS connection failed".to_owned(),
+        // MySQL 9 answers an unknown user with an old plugin that the client does not know.
+        Error::DriverError(_) => {
+            "the server refused the connection; check DB_USER and DB_PASSWORD in wp-config.php"
+                .to_owned()
+        }
+        _ => "the server's answer cannot be read".to_owned(),
+    };
+    let transient =
+        matches!(&error, Error::MySqlError(error) if [1205, 1213].contains(&error.code));
+    Trouble::Database { detail, transient }
+}

@@ -1,0 +1,346 @@
+//! Options: the settings in one statement, the tag names saved back, the counters.
+
+use super::{Site, column, number_column, text_column, trouble};
+use crate::outcome::Trouble;
+use crate::php::{self, Key, Value};
+use crate::plan::NetworkSite;
+use crate::release::Release;
+use crate::settings::{OPTIONS, Overrides, Rows, Settings};
+use crate::wp_config::Network;
+use mysql::Error;
+
+/// Where on the installation the webhook arrived.
+pub struct Place {
+    /// Prefix of the site's tables and keys.
+    pub prefix: String,
+    /// The site of a network.
+    pub network: Option<NetworkSite>,
+    network_locale: Option<String>,
+    network_user_count: Option<String>,
+}
+
+impl Site<'_> {
+    /// Finds the site: on a network by host and path, longest match first; otherwise there is only one.
+    pub fn place(&mut self, host: &str, path: &str) -> Result<Place, Trouble> {
+        let base = self.config.tables().prefix();
+        let Some(network) = self.config.network() else {
+            let prefix = base.as_str().to_owned();
+            return Ok(Place {
+                prefix,
+                network: None,
+                network_locale: None,
+                network_user_count: None,
+            });
+        };
+        let rows = self
+            .rows(&self.network_statement(host, path, network))
+            .map_err(trouble)?;
+        let meta = |key: &str| {
+            let row = rows
+                .iter()
+                .find(|row| text_column(row, "kind") == "meta" && text_column(row, "name") == key);
+            row.map(|row| column(row, "value"))
+        };
+        let sites = rows.iter().filter(|row| text_column(row, "kind") == "site");
+        let longest =
+            sites.max_by_key(|row| (text_column(row, "name").len(), column(row, "value").len()));
+        let Some(found) = longest else {
+            return Err(Trouble::Setup(
+                "no site of the network has this host name and path".to_owned(),
+            ));
+        };
+        let id = number_column(found, "id");
+        let super_admins = match network.super_admins() {
+            Some(logins) => logins.to_vec(),
+            None => logins(&meta("site_admins").unwrap_or_default()),
+        };
+        let Some(prefix) = base.for_site(id) else {
+            return Err(Trouble::Setup(
+                "$table_prefix in wp-config.php is too long for this site".to_owned(),
+            ));
+        };
+        self.tables = super::Tables::new(self.config, &prefix);
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Place {
+            prefix: prefix.as_str().to_owned(),
+            network: Some(NetworkSite {
+                id,
+                domain: text_column(found, "name"),
+                super_admins,
+            }),
+            network_locale: meta("WPLANG").map(text),
+            network_user_count: meta("user_count").map(text),
+        })
+    }
+
+    /// Candidates for the site and what the network has set, in one statement.
+    fn network_statement(&self, host: &str, path: &str, network: &Network) -> String {
+        let bare = host.strip_prefix("www.").unwrap_or(host);
+        let hosts = [host.to_owned(), bare.to_owned(), format!("www.{bare}")];
+        let hosts: Vec<String> = hosts.iter().map(|host| self.text(host)).collect();
+        let paths: Vec<String> = site_paths(path)
+            .iter()
+            .map(|path| self.text(path))
+            .collect();
+        let base = &self.tables.base;
+        format!(
+            "SELECT 'site' AS kind, blog_id AS id, domain AS name, path AS value FROM `{base}blogs` \
+             WHERE domain IN ({}) AND path IN ({}) \
+             UNION ALL SELECT 'meta', 0, meta_key, meta_value FROM `{base}sitemeta` \
+             WHERE site_id = {} AND meta_key IN ('site_admins', 'WPLANG', 'user_count')",
+            hosts.join(", "),
+            paths.join(", "),
+            network.id()
+        )
+    }
+
+    /// The owner's settings, in one statement.
+    pub fn settings(&mut self, place: &Place) -> Result<Settings, Trouble> {
+        let roles = format!("{}user_roles", place.prefix);
+        let names: Vec<String> = OPTIONS
+            .iter()
+            .copied()
+            .chain([roles.as_str()])
+            .map(|name| self.text(name))
+            .collect();
+        // Before SET NAMES the value must be turned into the bytes that WordPress's own connection would see.
+        let value = match self.charset.is_unicode() {
+            true => "option_value".to_owned(),
+            false => format!(
+                "CAST(CONVERT(option_value USING {}) AS BINARY)",
+                self.charset.name
+            ),
+        };
+        let statement = format!(
+            "SELECT option_name, {value} AS option_value FROM `{}` WHERE option_name IN ({})",
+            self.tables.options,
+            names.join(", ")
+        );
+        let rows = self.rows(&statement).map_err(trouble)?;
+        let rows: Rows = rows
+            .iter()
+            .map(|row| (text_column(row, "option_name"), column(row, "option_value")))
+            .collect();
+        let overrides = Overrides {
+            site_url: self.config.site().site_url(),
+            home_url: self.config.site().home(),
+            locale: self.config.site().lang().or(self.config.local_package()),
+            network_locale: place.network_locale.as_deref(),
+        };
+        Settings::read(&rows, &roles, &overrides).map_err(Trouble::Setup)
+    }
+
+    /// Saves Bento's tag names where WP Fusion keeps them. The option is read again under a row lock and only its entry
+    /// `bento_tag_ids` is replaced, so that nothing an admin saves at the same moment is lost.
+    pub fn save_tags(&mut self, tags: &[(u64, String)], release: Release) -> Result<(), Trouble> {
+        let ids = tags.iter().map(|(id, name)| {
+            (
+                Key::from_bytes(id.to_string().as_bytes()),
+                Value::from(name.as_str()),
+            )
+        });
+        let ids = Value::Array(unique(ids));
+        let names = tags
+            .iter()
+            .map(|(_, name)| (Key::from_bytes(name.as_bytes()), Value::from(name.as_str())));
+        let names = Value::Array(unique(names)).serialize();
+        self.transaction(&[super::users::OPTIONS_SLOT], &mut |site| {
+            let raw = site.option_for_update("wpf_options")?.unwrap_or_default();
+            let new = php::splice(&raw, "bento_tag_ids", &ids).map_err(|_| {
+                Trouble::Setup(
+                    "option wpf_options cannot be read; save WP Fusion's settings again".to_owned(),
+                )
+            })?;
+            if new != raw {
+                site.update_option("wpf_options", &new)?;
+            }
+            match site.option_for_update("wpf_available_tags")? {
+                Some(old) if old == names => Ok(()),
+                Some(_) => site.update_option("wpf_available_tags", &names),
+                None => site.insert_option("wpf_available_tags", &names, unloaded(release)),
+            }
+        })
+    }
+
+    fn option_for_update(&mut self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        let statement = format!(
+            "SELECT option_value FROM `{}` WHERE option_name = {} FOR UPDATE",
+            self.tables.options,
+            self.text(name)
+        );
+        let rows = self.rows(&statement).map_err(trouble)?;
+        Ok(rows.first().map(|row| column(row, "option_value")))
+    }
+
+    fn update_option(&mut self, name: &str, value: &[u8]) -> Result<(), Trouble> {
+        let statement = format!(
+            "UPDATE `{}` SET option_value = {} WHERE option_name = {}",
+            self.tables.options,
+            self.bytes(value),
+            self.text(name)
+        );
+        self.run(&statement).map(|_| ()).map_err(trouble)
+    }
+
+    fn insert_option(&mut self, name: &str, value: &[u8], autoload: &str) -> Result<(), Trouble> {
+        let statement = format!(
+            "INSERT INTO `{}` (option_name, option_value, autoload) VALUES ({}, {}, {}) \
+             ON DUPLICATE KEY UPDATE option_value = VALUES(option_value)",
+            self.tables.options,
+            self.text(name),
+            self.bytes(value),
+            self.text(autoload)
+        );
+        self.run(&statement).map(|_| ()).map_err(trouble)
+    }
+
+    /// Brings WordPress's count of users up to date after a new one, as `wp_maybe_update_user_counts()` does: not beyond
+    /// 10,000. Call it inside the transaction, under the lock for new users.
+    pub fn count_users(
+        &mut self,
+        place: &Place,
+        settings: &Settings,
+        release: Release,
+    ) -> Result<(), Trouble> {
+        let stored = if place.network.is_some() {
+            &place.network_user_count
+        } else {
+            &settings.user_count
+        };
+        let known = stored.as_deref().map_or(-1, php_int);
+        if known > 10_000 {
+            return Ok(());
+        }
+        let active = if place.network.is_some() {
+            " WHERE spam = 0 AND deleted = 0"
+        } else {
+            ""
+        };
+        let rows = self
+            .rows(&format!(
+                "SELECT COUNT(*) AS number FROM `{}`{active}",
+                self.tables.users
+            ))
+            .map_err(trouble)?;
+        let count = rows
+            .first()
+            .map_or(0, |row| number_column(row, "number"))
+            .to_string();
+        if stored.as_deref() == Some(&count) {
+            return Ok(());
+        }
+        let count = self.text(&count);
+        let network_id = self.config.network().map_or(1, Network::id);
+        let statement = match (&place.network, stored) {
+            (None, _) => format!(
+                "INSERT INTO `{}` (option_name, option_value, autoload) VALUES ('user_count', {count}, '{}') \
+                 ON DUPLICATE KEY UPDATE option_value = VALUES(option_value), autoload = VALUES(autoload)",
+                self.tables.options,
+                unloaded(release)
+            ),
+            (Some(_), Some(_)) => format!(
+                "UPDATE `{}sitemeta` SET meta_value = {count} WHERE site_id = {} AND meta_key = 'user_count'",
+                self.tables.base, network_id
+            ),
+            (Some(_), None) => format!(
+                "INSERT INTO `{}sitemeta` (site_id, meta_key, meta_value) VALUES ({}, 'user_count', {count})",
+                self.tables.base, network_id
+            ),
+        };
+        self.run(&statement).map(|_| ()).map_err(trouble)
+    }
+
+    /// Counts errors for WP Fusion's badge. The row is made on the first error, as `update_option()` makes it.
+    pub(super) fn count_errors(&mut self, errors: usize, release: Release) -> Result<(), Error> {
+        let autoload = if release.at_least(6, 6) {
+            "auto"
+        } else {
+            "yes"
+        };
+        let statement = format!(
+            "INSERT INTO `{}` (option_name, option_value, autoload) VALUES ('wpf_logs_unseen_errors', '{errors}', '{autoload}') \
+             ON DUPLICATE KEY UPDATE option_value = option_value + {errors}",
+            self.tables.options
+        );
+        self.run(&statement).map(|_| ())
+    }
+}
+
+/// `autoload` of an option that is not loaded at start.
+fn unloaded(release: Release) -> &'static str {
+    if release.at_least(6, 6) { "off" } else { "no" }
+}
+
+/// PHP's `(int)` of a text.
+fn php_int(text: &str) -> i64 {
+    let text = text.trim_start();
+    let end = text
+        .char_indices()
+        .find(|(at, c)| !(c.is_ascii_digit() || (*at == 0 && (*c == '-' || *c == '+'))));
+    let digits = end.map_or(text, |(at, _)| text.get(..at).unwrap_or_default());
+    digits.parse().unwrap_or(0)
+}
+
+/// Entries of a PHP array: a key that comes again takes the later value at the earlier place.
+fn unique(entries: impl Iterator<Item = (Key, Value)>) -> Vec<(Key, Value)> {
+    let mut list: Vec<(Key, Value)> = Vec::new();
+    for (key, value) in entries {
+        match list.iter_mut().find(|(own, _)| *own == key) {
+            Some((_, own)) => *own = value,
+            None => list.push((key, value)),
+        }
+    }
+    list
+}
+
+/// Logins of the super admins, out of the network's `site_admins`.
+fn logins(raw: &[u8]) -> Vec<String> {
+    match php::unserialize(raw) {
+        Ok(Value::Array(entries)) => {
+            let text = entries.iter().filter_map(|(_, login)| login.as_text());
+            text.map(|login| String::from_utf8_lossy(&login).into_owned())
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The paths under which a site of the network could be known for this address: `/a/b/` is `/a/b/`, `/a/` or `/`.
+fn site_paths(path: &str) -> Vec<String> {
+    let mut paths = vec!["/".to_owned()];
+    let mut so_far = String::from("/");
+    for part in path.split('/').filter(|part| !part.is_empty()).take(4) {
+        so_far.push_str(part);
+        so_far.push('/');
+        paths.push(so_far.clone());
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prefix_of_the_path_may_be_a_site() {
+        assert_eq!(site_paths("/"), ["/"]);
+        assert_eq!(
+            site_paths("/one/index.php"),
+            ["/", "/one/", "/one/index.php/"]
+        );
+    }
+
+    #[test]
+    fn a_count_is_read_as_php_reads_it() {
+        for (text, number) in [
+            ("12", 12),
+            ("-1", -1),
+            ("12abc", 12),
+            ("abc", 0),
+            ("", 0),
+            ("10001", 10_001),
+        ] {
+            assert_eq!(php_int(text), number, "{text}");
+        }
+    }
+}
