@@ -15,13 +15,16 @@
 pub mod bento;
 pub mod cgi;
 pub mod clean;
+pub mod command;
 pub mod log;
 pub mod outcome;
 pub mod page;
 pub mod password;
 pub mod php;
 pub mod plan;
+pub mod receive;
 pub mod release;
+pub mod report;
 pub mod roles;
 pub mod secret;
 pub mod settings;

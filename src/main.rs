@@ -1,2 +1,80 @@
-//! CGI or command.
-fn main() {}
+//! CGI or command? Hands over, and is the last to answer when everything else failed.
+
+use bento_webhooks::cgi::{Answer, Request};
+use bento_webhooks::outcome::{Ending, Outcome, Trouble};
+use bento_webhooks::{command, receive, report};
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// After this time a request that has not been answered is answered with 503 and ended.
+const WATCHDOG: Duration = Duration::from_secs(25);
+
+/// Whether somebody has begun to write the answer.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    if is_set("GATEWAY_INTERFACE") || is_set("REQUEST_METHOD") {
+        serve();
+        return ExitCode::SUCCESS;
+    }
+    command::run(std::env::args_os().skip(1))
+}
+
+/// Answers one CGI request, whatever happens.
+fn serve() {
+    let start = Instant::now();
+    // The text of a panic may hold foreign or secret text; its place is enough to find it.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(|place| format!("{}:{}", place.file(), place.line()))
+            .unwrap_or_default();
+        let _ = writeln!(io::stderr(), "bento-webhooks: panic at {place}");
+    }));
+    watch();
+    let env = |name: &str| std::env::var(name).ok();
+    let method = env("REQUEST_METHOD")
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_uppercase();
+    let story = panic::catch_unwind(AssertUnwindSafe(|| {
+        let request = Request::read(&env, &mut io::stdin().lock()).ok()?;
+        let outcome = receive::run(&request, &env);
+        Some((outcome, request.wants_page()))
+    }));
+    let (outcome, wants_page) = story
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| (Ending::Failed(Trouble::Bug).into(), false));
+    say(&outcome, start);
+    write(&outcome.answer(wants_page), &method);
+}
+
+/// One line for the web server's error log.
+fn say(outcome: &Outcome, start: Instant) {
+    let _ = writeln!(io::stderr(), "{}", report::line(outcome, start.elapsed()));
+}
+
+/// Writes the answer, unless it has been written. A caller who has gone away is no error.
+fn write(answer: &Answer, method: &str) {
+    if !ANSWERED.swap(true, Ordering::SeqCst) {
+        let _ = answer.write(method, &mut io::stdout().lock());
+    }
+}
+
+/// Ends the process when a request takes too long. Where the account has reached its process limit there is no
+/// watchdog: then the time limits of the single steps must do.
+fn watch() {
+    let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(|| {
+        std::thread::sleep(WATCHDOG);
+        let outcome: Outcome =
+            Ending::Failed(Trouble::database("nothing moved for 25 seconds")).into();
+        let _ = writeln!(io::stderr(), "{}", report::line(&outcome, WATCHDOG));
+        write(&outcome.answer(false), "POST");
+        std::process::exit(1);
+    });
+}
