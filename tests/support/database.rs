@@ -305,6 +305,41 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// The single statements of a packet that carries several, without blanks around them.
+    pub fn pieces(&self) -> Vec<&str> {
+        let (mut quote, mut escaped) = (None, false);
+        let at_end = |letter: char| {
+            if escaped {
+                escaped = false;
+            } else if letter == '\\' {
+                escaped = true;
+            } else if quote == Some(letter) {
+                quote = None;
+            } else if quote.is_none() && matches!(letter, '\'' | '"' | '`') {
+                quote = Some(letter);
+            }
+            letter == ';' && quote.is_none()
+        };
+        self.text
+            .split(at_end)
+            .map(str::trim)
+            .filter(|piece| !piece.is_empty())
+            .collect()
+    }
+
+    /// Whether any of its statements may change a row or a table.
+    pub fn writes(&self) -> bool {
+        const READING: [&str; 8] = [
+            "SELECT", "SET", "SHOW", "START", "BEGIN", "COMMIT", "ROLLBACK", "USE",
+        ];
+        let is_sql = matches!(self.command.as_str(), "Query" | "Prepare" | "Execute");
+        is_sql
+            && self
+                .pieces()
+                .iter()
+                .any(|piece| !READING.iter().any(|verb| starts_with_word(piece, verb)))
+    }
+
     /// The first word in upper case, for SQL.
     pub fn verb(&self) -> String {
         let word = self
@@ -320,6 +355,12 @@ impl Statement {
     pub fn is_round_trip(&self) -> bool {
         !matches!(self.command.as_str(), "Connect" | "Close stmt" | "Quit")
     }
+}
+
+/// Whether the text begins with this word, in any case.
+fn starts_with_word(text: &str, word: &str) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 impl Database<'_> {
@@ -350,17 +391,18 @@ impl Database<'_> {
 
     /// Everything that this database's user sent since recording began, in order.
     pub fn statements(&self) -> Vec<Statement> {
-        let sql = "SELECT thread_id, command_type, argument FROM mysql.general_log WHERE user_host LIKE ? ORDER BY event_time";
-        let rows: Vec<(u64, String, Vec<u8>)> = self
-            .root()
-            .exec(sql, (format!("{}[%", self.name.replace('_', "\\_")),))
-            .unwrap();
-        // The log table has no key of its own; event_time keeps microseconds and the sort is stable.
+        // The log table is a file without index: reading it in its own order is the order of arrival.
+        let sql = "SELECT thread_id, command_type, argument FROM mysql.general_log WHERE user_host LIKE ?";
+        let user = format!("%[{}] @%", self.name.replace('_', "\\_"));
+        let rows: Vec<(u64, String, Vec<u8>)> = self.root().exec(sql, (user,)).unwrap();
         rows.into_iter()
-            .map(|(thread, command, text)| Statement {
-                thread,
-                command,
-                text: String::from_utf8_lossy(&text).into_owned(),
+            .map(|(thread, command, text)| {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                Statement {
+                    thread,
+                    command,
+                    text,
+                }
             })
             .collect()
     }
