@@ -254,7 +254,7 @@ fn bento_is_asked_with_no_transaction_open() {
         .statements
         .iter()
         .flat_map(|statement| statement.pieces())
-        .filter(|piece| is_begin(piece))
+        .filter(is_begin)
         .count();
     assert_eq!(begins, 1, "one transaction{}", cost.text());
     stage.bento.world().latency = std::time::Duration::from_millis(700);

@@ -29,7 +29,8 @@ use support::bento::{Bento, Call, World};
 use support::cgi::{Answer, Program, Request};
 use support::database::PASSWORD;
 use support::password::{self, Form};
-use support::recording::Recording;
+use support::php;
+use support::recording::{Base, Recording};
 use support::site::Site;
 use support::state::{self, LogRow, State};
 
@@ -84,6 +85,20 @@ fn every_recording_is_in_one_group() {
     }
     let replayed = all.iter().filter(|name| is_replayed(name)).count();
     assert_eq!(replayed + PARALLEL.len() + WAITING.len(), all.len());
+}
+
+/// The sites are made with our own serializer, which must write what PHP wrote.
+#[test]
+fn the_serializer_writes_the_recorded_settings() {
+    for folder in ["", "newest", "wp61", "wp71"] {
+        let base = Base::load(folder);
+        let stored = base.json["options_raw"]["wpf_options"].as_str().unwrap();
+        assert_eq!(
+            php::serialize(&base.json["wpf_options"]),
+            stored,
+            "{folder}"
+        );
+    }
 }
 
 /// The rules are only worth something if they fit the recordings: old values are there, hashes open with the
