@@ -36,7 +36,7 @@ pub enum Network {
     None,
     /// A loopback port without encryption.
     Tcp,
-    /// A loopback port with a self-signed certificate.
+    /// A loopback port, plain or with TLS under a certificate of its own authority.
     Tls,
 }
 
@@ -107,9 +107,9 @@ impl Server {
         self.port
     }
 
-    /// The certificate that signs the server's own, with [`Network::Tls`].
-    pub fn certificate(&self) -> PathBuf {
-        self.folder.join("cert.pem")
+    /// The authority that signed the server's certificate, with [`Network::Tls`].
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
     }
 
     /// A connection that may do everything and is not seen by [`Database::statements`].
@@ -254,26 +254,52 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// Makes a self-signed certificate for the loopback address and names it to the server.
+/// Makes an authority and a certificate for the loopback address, and names them to the server.
 fn certificate(folder: &Path) -> Vec<String> {
-    let (key, certificate) = (folder.join("key.pem"), folder.join("cert.pem"));
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (authority, authority_key) = (path("ca.pem"), path("ca-key.pem"));
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    openssl(&[
+        "-subj",
+        "/CN=test authority",
+        "-keyout",
+        &authority_key,
+        "-out",
+        &authority,
+    ]);
+    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+    let leaf = [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        names,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ];
+    let signed = [
+        "-CA",
+        &authority,
+        "-CAkey",
+        &authority_key,
+        "-keyout",
+        &key,
+        "-out",
+        &certificate,
+    ];
+    openssl(&[leaf.as_slice(), signed.as_slice()].concat());
+    vec![
+        format!("--ssl-key={key}"),
+        format!("--ssl-cert={certificate}"),
+    ]
+}
+
+fn openssl(arguments: &[&str]) {
+    let request = [
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+    ];
     let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
+        .args(request)
+        .args(arguments)
         .output()
         .unwrap();
     assert!(
@@ -281,11 +307,6 @@ fn certificate(folder: &Path) -> Vec<String> {
         "openssl: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    vec![
-        format!("--ssl-key={}", key.display()),
-        format!("--ssl-cert={}", certificate.display()),
-        "--require-secure-transport=0".to_string(),
-    ]
 }
 
 /// One database with its own user; both go when dropped.
