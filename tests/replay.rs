@@ -63,6 +63,16 @@ const WAITING: [(&str, &str); 3] = [
     ),
 ];
 
+/// Groups of scenarios by how their names begin; each has its test below.
+const ACTION: &[&str] = &["action_"];
+const ADD: &[&str] = &["add_"];
+const EDGE: &[&str] = &["auth_", "config_", "method_", "path_"];
+const PERSON: &[&str] = &["contact_", "email_", "id_", "json_"];
+const LOCK_AND_LOG: &[&str] = &["lock_", "log_"];
+const TAGS: &[&str] = &["tags_"];
+const UPDATE: &[&str] = &["update_"];
+const GROUPS: [&[&str]; 7] = [ACTION, ADD, EDGE, PERSON, LOCK_AND_LOG, TAGS, UPDATE];
+
 fn is_replayed(name: &str) -> bool {
     !PARALLEL.contains(&name) && WAITING.iter().all(|(waiting, _)| *waiting != name)
 }
@@ -104,7 +114,7 @@ fn the_serializer_writes_the_recorded_settings() {
 /// passwords that the scenario implies, and no answer is left without a rule.
 #[test]
 fn the_rules_fit_the_recordings() {
-    each_recording("", |recording| {
+    each_recording(&[""], |recording| {
         let site = Site::new(&recording.base, &recording.json["given"]);
         let before = State::read(&site.database);
         let expected = rules::expectation(recording, &before);
@@ -144,68 +154,54 @@ fn the_rules_fit_the_recordings() {
 
 #[test]
 fn action_recordings() {
-    each_recording("action_", replay);
+    each_recording(ACTION, replay);
 }
 
 #[test]
 fn add_recordings() {
-    each_recording("add_", replay);
+    each_recording(ADD, replay);
 }
 
 #[test]
 fn auth_config_and_method_recordings() {
-    for prefix in ["auth_", "config_", "method_", "path_"] {
-        each_recording(prefix, replay);
-    }
+    each_recording(EDGE, replay);
 }
 
 #[test]
 fn identity_and_json_recordings() {
-    for prefix in ["contact_", "email_", "id_", "json_"] {
-        each_recording(prefix, replay);
-    }
+    each_recording(PERSON, replay);
 }
 
 #[test]
 fn lock_and_log_recordings() {
-    for prefix in ["lock_", "log_"] {
-        each_recording(prefix, replay);
-    }
+    each_recording(LOCK_AND_LOG, replay);
 }
 
 #[test]
 fn tags_recordings() {
-    each_recording("tags_", replay);
+    each_recording(TAGS, replay);
 }
 
 #[test]
 fn update_recordings() {
-    each_recording("update_", replay);
+    each_recording(UPDATE, replay);
 }
 
 /// The groups above leave nothing out.
 #[test]
 fn every_scenario_name_has_a_group_test() {
-    let prefixes = [
-        "action_", "add_", "auth_", "config_", "method_", "path_", "contact_", "email_", "id_",
-        "json_", "lock_", "log_", "tags_", "update_",
-    ];
     for name in Recording::all().iter().filter(|name| is_replayed(name)) {
-        let scenario = name.rsplit('/').next().unwrap();
-        let groups = prefixes
-            .iter()
-            .filter(|prefix| scenario.starts_with(**prefix))
-            .count();
+        let groups = GROUPS.iter().filter(|group| is_in(group, name)).count();
         assert_eq!(groups, 1, "{name}");
     }
 }
 
-/// Runs a check for every replayed recording whose scenario begins so, and reports all failures together.
-fn each_recording(prefix: &str, check: impl Fn(&Recording) + Sync) {
+/// Runs a check for every replayed recording whose scenario begins with one of these, and reports all failures together.
+fn each_recording(prefixes: &[&str], check: impl Fn(&Recording) + Sync) {
     let wanted = std::env::var("RECORDING").ok();
     let names: Vec<String> = Recording::all()
         .into_iter()
-        .filter(|name| is_replayed(name) && name.rsplit('/').next().unwrap().starts_with(prefix))
+        .filter(|name| is_replayed(name) && is_in(prefixes, name))
         .filter(|name| wanted.as_ref().is_none_or(|wanted| wanted == name))
         .collect();
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
@@ -238,6 +234,11 @@ fn each_recording(prefix: &str, check: impl Fn(&Recording) + Sync) {
         failed.len(),
         names.len()
     );
+}
+
+fn is_in(prefixes: &[&str], name: &str) -> bool {
+    let scenario = name.rsplit('/').next().unwrap();
+    prefixes.iter().any(|prefix| scenario.starts_with(prefix))
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
