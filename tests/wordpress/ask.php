@@ -48,6 +48,13 @@ function option( $name ) {
 	return get_option( $name );
 }
 
+/** Whether an option's row has the very bytes that WordPress writes for its value. */
+function is_stored_as_wordpress_does( $name ) {
+	global $wpdb;
+	$row = $wpdb->get_var( $wpdb->prepare( "SELECT option_value FROM $wpdb->options WHERE option_name = %s", $name ) );
+	return maybe_serialize( get_option( $name ) ) === $row;
+}
+
 /** Stores options as the plugin does. */
 function set_options( $options ) {
 	foreach ( $options as $name => $value ) {
@@ -117,7 +124,7 @@ function get_super_admin_id() {
 	return get_user_by( 'login', get_super_admins()[0] )->ID;
 }
 
-$questions = array( 'login', 'user', 'meta', 'option', 'set_options', 'stored_user_count', 'make_user', 'add', 'add_to_site', 'make_site' );
+$questions = array( 'login', 'user', 'meta', 'option', 'is_stored_as_wordpress_does', 'set_options', 'stored_user_count', 'make_user', 'add', 'add_to_site', 'make_site' );
 $answers   = array();
 foreach ( json_decode( stream_get_contents( STDIN ), true, 512, JSON_THROW_ON_ERROR ) as $arguments ) {
 	$question = array_shift( $arguments );
