@@ -16,6 +16,9 @@ mod support;
 #[path = "support/wordpress.rs"]
 mod wordpress;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bento_webhooks::php;
 use serde_json::{Value, json};
 
 use support::bento::{Bento, Subscriber, World};
@@ -525,4 +528,121 @@ fn a_super_admin_is_left_alone(release: Release) {
         stage.user("/", ADMIN_EMAIL)["roles"],
         json!(["administrator"])
     );
+}
+
+/// Numbers that are the same in every run: a failing value can be looked at again.
+struct Dice(u64);
+
+impl Dice {
+    /// A number below the limit.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.bits() % limit
+    }
+
+    fn bits(&mut self) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn int(&mut self) -> i64 {
+        match self.below(4) {
+            0 => [0, -1, i64::MAX, i64::MIN][usize::try_from(self.below(4)).unwrap()],
+            1 => self.bits().cast_signed(),
+            _ => self.below(2000).cast_signed() - 1000,
+        }
+    }
+
+    fn float(&mut self) -> f64 {
+        match self.below(4) {
+            // Every bit pattern: tiny, huge, infinite, not a number.
+            0 => f64::from_bits(self.bits()),
+            1 => f64::from(u32::try_from(self.below(100_000)).unwrap()) / 100.0,
+            2 => {
+                [0.0, -0.0, 1e15, 1e21, -1.5e-7, 0.1 + 0.2][usize::try_from(self.below(6)).unwrap()]
+            }
+            _ => 10_f64.powi(i32::try_from(self.below(640)).unwrap() - 320),
+        }
+    }
+
+    fn text(&mut self) -> Vec<u8> {
+        const PIECES: [&[u8]; 16] = [
+            b"",
+            b"a",
+            b"\"",
+            b"\\",
+            b";",
+            b"}",
+            b"\0",
+            b"\n",
+            b"5",
+            b"-7",
+            b"05",
+            b"9223372036854775808",
+            "K\u{e4}se \u{2713} \u{1f600}".as_bytes(),
+            b"\xff\xfe",
+            b"a:1:{i:0;O:8:\"stdClass\":0:{}}",
+            b"s:1:\"x\";",
+        ];
+        let count = self.below(4);
+        (0..count)
+            .flat_map(|_| PIECES[usize::try_from(self.below(16)).unwrap()].to_vec())
+            .collect()
+    }
+
+    fn value(&mut self, depth: u64) -> php::Value {
+        match self.below(if depth == 0 { 5 } else { 7 }) {
+            0 => php::Value::Null,
+            1 => php::Value::Bool(self.below(2) == 1),
+            2 => php::Value::Int(self.int()),
+            3 => php::Value::float(self.float()),
+            4 => php::Value::Str(self.text()),
+            _ => self.array(depth - 1),
+        }
+    }
+
+    fn array(&mut self, depth: u64) -> php::Value {
+        let mut entries: Vec<(php::Key, php::Value)> = Vec::new();
+        for _ in 0..self.below(5) {
+            let key = if self.below(2) == 0 {
+                php::Key::Int(self.int())
+            } else {
+                php::Key::from_bytes(&self.text())
+            };
+            // PHP keeps one entry a key.
+            if entries.iter().all(|(known, _)| *known != key) {
+                entries.push((key, self.value(depth)));
+            }
+        }
+        php::Value::Array(entries)
+    }
+}
+
+#[test]
+fn php_reads_what_we_serialize_and_writes_the_same_bytes() {
+    let mut dice = Dice(2026);
+    let values: Vec<php::Value> = (0..100_000).map(|_| dice.value(4)).collect();
+    let input: String = values
+        .iter()
+        .map(|value| BASE64.encode(value.serialize()) + "\n")
+        .collect();
+
+    let output = wordpress::php("serialize.php", &[], input.into_bytes());
+
+    let output = wordpress::check(&output, "serialize.php");
+    assert_eq!(output.lines().count(), values.len());
+    for (value, line) in values.iter().zip(output.lines()) {
+        let (ours, theirs) = (value.serialize(), BASE64.decode(line).unwrap());
+        let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(show(&ours), show(&theirs));
+        assert_eq!(ours, theirs);
+        assert_eq!(
+            php::unserialize(&theirs).as_ref(),
+            Ok(value),
+            "{}",
+            show(&theirs)
+        );
+    }
 }
