@@ -21,7 +21,7 @@ use support::bento::{Bento, Call, Subscriber, World};
 use support::cgi::{Answer, Program, Request};
 use support::database::{Network, Server};
 use support::recording::Base;
-use support::site::Site;
+use support::site::{Site, USER_COLUMNS};
 use support::state::{self, State};
 
 /// Columns of a terminal that nobody has widened.
@@ -335,9 +335,8 @@ fn sections(before: &State, after: &State) -> Vec<Section> {
     for (id, user) in &after.users {
         let login = user.get("user_login").map_or("", String::as_str);
         let columns = |user: &state::User| -> Vec<(String, String)> {
-            user.iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect()
+            let value = |name: &&str| Some(((*name).to_string(), user.get(*name)?.clone()));
+            USER_COLUMNS.iter().filter_map(value).collect()
         };
         let old = columns(before.users.get(id).unwrap_or(&empty));
         sections.push(Section {
@@ -523,6 +522,9 @@ impl Page {
 
 /// Control characters as escapes, so that a value stays on its line.
 fn printable(value: &str) -> String {
+    if value.is_empty() {
+        return "(empty)".to_string();
+    }
     let mut text = String::new();
     for letter in value.chars() {
         if letter.is_control() {
@@ -534,17 +536,16 @@ fn printable(value: &str) -> String {
     text
 }
 
-/// Pieces of at most this many characters, at least one, broken after a space where there is one.
+/// Pieces of at most this many characters, at least one, broken after a space or comma where there is one.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut rest: Vec<char> = text.chars().collect();
     while rest.len() > width {
-        let space = rest.iter().take(width).rposition(|letter| *letter == ' ');
-        let tail = rest.split_off(
-            space
-                .filter(|at| *at > width / 2)
-                .map_or(width, |at| at + 1),
-        );
+        let end = rest
+            .iter()
+            .take(width)
+            .rposition(|letter| matches!(letter, ' ' | ','));
+        let tail = rest.split_off(end.filter(|at| *at > width / 3).map_or(width, |at| at + 1));
         pieces.push(rest.iter().collect());
         rest = tail;
     }
