@@ -175,8 +175,9 @@ fn an_interrupted_demo_removes_everything_too() {
     assert!(begun.is_some());
     assert!(!playground.leftovers().is_empty());
 
-    let kill = Command::new("kill")
-        .args(["-s", "INT", &child.id().to_string()])
+    // Not every system has kill(1), every shell has its own.
+    let kill = Command::new("sh")
+        .args(["-c", &format!("kill -s INT {}", child.id())])
         .status()
         .unwrap();
     assert!(kill.success());
