@@ -36,7 +36,7 @@ pub enum Network {
     None,
     /// A loopback port without encryption.
     Tcp,
-    /// A loopback port with a self-signed certificate.
+    /// A loopback port, plain or with TLS under a certificate of its own authority.
     Tls,
 }
 
@@ -107,9 +107,9 @@ impl Server {
         self.port
     }
 
-    /// The certificate that signs the server's own, with [`Network::Tls`].
-    pub fn certificate(&self) -> PathBuf {
-        self.folder.join("cert.pem")
+    /// The authority that signed the server's certificate, with [`Network::Tls`].
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
     }
 
     /// A connection that may do everything and is not seen by [`Database::statements`].
@@ -254,26 +254,52 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// Makes a self-signed certificate for the loopback address and names it to the server.
+/// Makes an authority and a certificate for the loopback address, and names them to the server.
 fn certificate(folder: &Path) -> Vec<String> {
-    let (key, certificate) = (folder.join("key.pem"), folder.join("cert.pem"));
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (authority, authority_key) = (path("ca.pem"), path("ca-key.pem"));
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    openssl(&[
+        "-subj",
+        "/CN=test authority",
+        "-keyout",
+        &authority_key,
+        "-out",
+        &authority,
+    ]);
+    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+    let leaf = [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        names,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ];
+    let signed = [
+        "-CA",
+        &authority,
+        "-CAkey",
+        &authority_key,
+        "-keyout",
+        &key,
+        "-out",
+        &certificate,
+    ];
+    openssl(&[leaf.as_slice(), signed.as_slice()].concat());
+    vec![
+        format!("--ssl-key={key}"),
+        format!("--ssl-cert={certificate}"),
+    ]
+}
+
+fn openssl(arguments: &[&str]) {
+    let request = [
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+    ];
     let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
+        .args(request)
+        .args(arguments)
         .output()
         .unwrap();
     assert!(
@@ -281,11 +307,6 @@ fn certificate(folder: &Path) -> Vec<String> {
         "openssl: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    vec![
-        format!("--ssl-key={}", key.display()),
-        format!("--ssl-cert={}", certificate.display()),
-        "--require-secure-transport=0".to_string(),
-    ]
 }
 
 /// One database with its own user; both go when dropped.
@@ -305,6 +326,41 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// The single statements of a packet that carries several, without blanks around them.
+    pub fn pieces(&self) -> Vec<&str> {
+        let (mut quote, mut escaped) = (None, false);
+        let at_end = |letter: char| {
+            if escaped {
+                escaped = false;
+            } else if letter == '\\' {
+                escaped = true;
+            } else if quote == Some(letter) {
+                quote = None;
+            } else if quote.is_none() && matches!(letter, '\'' | '"' | '`') {
+                quote = Some(letter);
+            }
+            letter == ';' && quote.is_none()
+        };
+        self.text
+            .split(at_end)
+            .map(str::trim)
+            .filter(|piece| !piece.is_empty())
+            .collect()
+    }
+
+    /// Whether any of its statements may change a row or a table.
+    pub fn writes(&self) -> bool {
+        const READING: [&str; 8] = [
+            "SELECT", "SET", "SHOW", "START", "BEGIN", "COMMIT", "ROLLBACK", "USE",
+        ];
+        let is_sql = matches!(self.command.as_str(), "Query" | "Prepare" | "Execute");
+        is_sql
+            && self
+                .pieces()
+                .iter()
+                .any(|piece| !READING.iter().any(|verb| starts_with_word(piece, verb)))
+    }
+
     /// The first word in upper case, for SQL.
     pub fn verb(&self) -> String {
         let word = self
@@ -320,6 +376,12 @@ impl Statement {
     pub fn is_round_trip(&self) -> bool {
         !matches!(self.command.as_str(), "Connect" | "Close stmt" | "Quit")
     }
+}
+
+/// Whether the text begins with this word, in any case.
+fn starts_with_word(text: &str, word: &str) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 impl Database<'_> {
@@ -350,17 +412,18 @@ impl Database<'_> {
 
     /// Everything that this database's user sent since recording began, in order.
     pub fn statements(&self) -> Vec<Statement> {
-        let sql = "SELECT thread_id, command_type, argument FROM mysql.general_log WHERE user_host LIKE ? ORDER BY event_time";
-        let rows: Vec<(u64, String, Vec<u8>)> = self
-            .root()
-            .exec(sql, (format!("{}[%", self.name.replace('_', "\\_")),))
-            .unwrap();
-        // The log table has no key of its own; event_time keeps microseconds and the sort is stable.
+        // The log table is a file without index: reading it in its own order is the order of arrival.
+        let sql = "SELECT thread_id, command_type, argument FROM mysql.general_log WHERE user_host LIKE ?";
+        let user = format!("%[{}] @%", self.name.replace('_', "\\_"));
+        let rows: Vec<(u64, String, Vec<u8>)> = self.root().exec(sql, (user,)).unwrap();
         rows.into_iter()
-            .map(|(thread, command, text)| Statement {
-                thread,
-                command,
-                text: String::from_utf8_lossy(&text).into_owned(),
+            .map(|(thread, command, text)| {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                Statement {
+                    thread,
+                    command,
+                    text,
+                }
             })
             .collect()
     }

@@ -5,6 +5,7 @@
 //! the program's own code: what the program is measured by must not be made by it.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "each binary that includes this folder uses another part of it"
 )]

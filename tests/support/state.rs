@@ -14,6 +14,9 @@ use super::site::USER_COLUMNS;
 /// A row of wp_users: column and value.
 pub type User = BTreeMap<String, String>;
 
+/// A row of wp_usermeta: key, and value or SQL NULL.
+pub type MetaRow = (String, Option<String>);
+
 /// One log row: level, user id, source as stored, message and context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRow {
@@ -31,7 +34,7 @@ pub struct State {
     /// By ID.
     pub users: BTreeMap<u64, User>,
     /// Key and value by user, in the order of the rows; SQL NULL is `None`.
-    pub meta: BTreeMap<u64, Vec<(String, Option<String>)>>,
+    pub meta: BTreeMap<u64, Vec<MetaRow>>,
     /// Value and autoload by name.
     pub options: BTreeMap<String, (String, String)>,
 }
@@ -183,20 +186,23 @@ fn line<T: std::fmt::Debug + PartialEq>(
     }
 }
 
-fn meta_difference(
-    text: &mut String,
-    id: u64,
-    wanted: &[(String, Option<String>)],
-    found: &[(String, Option<String>)],
-) {
-    let alike = wanted
+fn meta_difference(text: &mut String, id: u64, wanted: &[MetaRow], found: &[MetaRow]) {
+    let same = |(wanted, found): &(&MetaRow, &MetaRow)| wanted == found;
+    let before = wanted.iter().zip(found).take_while(same).count();
+    let (wanted, found) = (&wanted[before..], &found[before..]);
+    let after = wanted
         .iter()
-        .zip(found)
-        .take_while(|(wanted, found)| wanted == found)
+        .rev()
+        .zip(found.iter().rev())
+        .take_while(same)
         .count();
-    writeln!(text, "    usermeta of user {id}, from row {} on", alike + 1).unwrap();
-    for (sign, rows) in [("wanted", &wanted[alike..]), ("found ", &found[alike..])] {
-        for (key, value) in rows {
+    writeln!(
+        text,
+        "    usermeta of user {id}, after {before} equal rows and before {after}"
+    )
+    .unwrap();
+    for (sign, rows) in [("wanted", wanted), ("found ", found)] {
+        for (key, value) in &rows[..rows.len() - after] {
             writeln!(
                 text,
                 "      {sign} {key} = {}",

@@ -1,0 +1,275 @@
+//! How many database packets and calls to Bento one webhook costs.
+//!
+//! The server's own log is the witness. A packet is one round trip; several statements may travel in one. The
+//! handshake that opens the connection is not counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise and says so"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::bento::{Bento, Subscriber, World};
+use support::cgi::{Answer, Program, Request};
+use support::database::Statement;
+use support::recording::Base;
+use support::site::Site;
+
+const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
+const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
+
+/// A request, the result it must have, and what it may cost: packets to the database, and GETs and POSTs to Bento.
+type Limit = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    usize,
+    (usize, usize),
+);
+
+/// In this order on one site. The first two may not write.
+const LIMITS: [Limit; 7] = [
+    ("test", "wpf_action=test", SUE, "", 1, (0, 0)),
+    (
+        "refused key",
+        "wpf_action=update&access_key=wrong",
+        SUE,
+        "refused",
+        1,
+        (0, 0),
+    ),
+    (
+        "update_tags, changed",
+        "wpf_action=update_tags",
+        SUE,
+        "applied",
+        8,
+        (1, 0),
+    ),
+    (
+        "update_tags, again",
+        "wpf_action=update_tags",
+        SUE,
+        "unchanged",
+        8,
+        (1, 0),
+    ),
+    ("update", "wpf_action=update", SUE, "applied", 12, (1, 0)),
+    (
+        "add, new user",
+        "wpf_action=add",
+        NORA,
+        "applied",
+        16,
+        (1, 1),
+    ),
+    (
+        "add, same user again",
+        "wpf_action=add",
+        NORA,
+        "unchanged",
+        12,
+        (1, 0),
+    ),
+];
+
+/// What one request did cost.
+struct Cost {
+    connections: usize,
+    statements: Vec<Statement>,
+    gets: usize,
+    posts: usize,
+}
+
+impl Cost {
+    fn packets(&self) -> usize {
+        self.statements
+            .iter()
+            .filter(|statement| statement.is_round_trip())
+            .count()
+    }
+
+    fn single_statements(&self) -> usize {
+        let packets = self
+            .statements
+            .iter()
+            .filter(|statement| matches!(statement.command.as_str(), "Query" | "Execute"));
+        packets.map(|packet| packet.pieces().len()).sum()
+    }
+
+    fn text(&self) -> String {
+        self.statements
+            .iter()
+            .map(|statement| format!("\n    {} {:.200}", statement.command, statement.text))
+            .collect()
+    }
+}
+
+struct Stage {
+    site: Site<'static>,
+    bento: Bento,
+    program: Program,
+}
+
+fn stage() -> Stage {
+    let base = Base::load("");
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let mut site = Site::new(&base, &given);
+    let mut world = World::new(base.account(), &base.tags());
+    let fields =
+        json!({"first_name": "Susan", "company": "Future Foundation", "phone": "+1 555 0100"});
+    world
+        .subscribers
+        .push(Subscriber::new(SUE, "sue@example.test", &["13"]).with_fields(fields.clone()));
+    world
+        .subscribers
+        .push(Subscriber::new(NORA, "nora@example.test", &["11"]).with_fields(fields));
+    let bento = Bento::start(world);
+    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
+    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
+    site.database.record_statements();
+    Stage {
+        site,
+        bento,
+        program,
+    }
+}
+
+impl Stage {
+    fn run(&self, request: &Request) -> (Answer, Cost) {
+        let (before, calls_before) = (
+            self.site.database.statements().len(),
+            self.bento.calls().len(),
+        );
+        let answer = self.program.run(request);
+        let statements = self.site.database.statements().split_off(before);
+        let calls = self.bento.calls().split_off(calls_before);
+        let connections = statements
+            .iter()
+            .filter(|statement| statement.command == "Connect")
+            .count();
+        let count = |method: &str| calls.iter().filter(|call| call.method == method).count();
+        (
+            answer,
+            Cost {
+                connections,
+                statements,
+                gets: count("GET"),
+                posts: count("POST"),
+            },
+        )
+    }
+}
+
+#[test]
+fn no_webhook_costs_more_than_its_limit() {
+    let stage = stage();
+    let mut problems = Vec::new();
+    eprintln!("{:<22} connections packets statements GET POST", "");
+    for (name, query, person, result, most, calls) in LIMITS {
+        // The last of two keys counts.
+        let target = format!("/?access_key=a1b2c3d4&{query}");
+        let (answer, cost) = stage.run(&Request::post(&target, &json!({"id": person}).to_string()));
+        let (packets, statements) = (cost.packets(), cost.single_statements());
+        let Cost {
+            connections,
+            gets,
+            posts,
+            ..
+        } = cost;
+        eprintln!(
+            "{name:<22} {connections:>11} {packets:>7} {statements:>10} {gets:>3} {posts:>4}"
+        );
+        let may_write = most > 1;
+        let is_cheap = connections == 1 && packets <= most && (gets, posts) == calls;
+        let writes = cost.statements.iter().any(Statement::writes);
+        let found = answer.json()["result"]
+            .as_str()
+            .unwrap_or_default()
+            .to_string();
+        if !is_cheap || (writes && !may_write) || found != result {
+            problems.push(format!(
+                "{name}: {} {}{}",
+                answer.status,
+                answer.body,
+                cost.text()
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn bento_is_asked_with_no_transaction_open() {
+    let stage = stage();
+    let (answer, cost) = stage.run(&Request::post(
+        "/?wpf_action=update&access_key=a1b2c3d4",
+        &json!({"id": SUE}).to_string(),
+    ));
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let begins = cost
+        .statements
+        .iter()
+        .flat_map(|statement| statement.pieces())
+        .filter(is_begin)
+        .count();
+    assert_eq!(begins, 1, "one transaction{}", cost.text());
+    stage.bento.world().latency = std::time::Duration::from_millis(700);
+    let calls = stage.bento.calls().len();
+    let child = stage.program.spawn(&Request::get(&format!(
+        "/?wpf_action=update_tags&access_key=a1b2c3d4&contact_id={SUE}"
+    )));
+    // The call is noted when it arrives, before the latency: then the database must be at rest.
+    let open_transactions = loop {
+        if stage.bento.calls().len() > calls {
+            break open_transactions(&stage.site);
+        }
+        std::thread::yield_now();
+    };
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(open_transactions, 0);
+}
+
+fn is_begin(piece: &&str) -> bool {
+    let piece = piece.to_ascii_uppercase();
+    piece.starts_with("START TRANSACTION") || piece == "BEGIN"
+}
+
+fn open_transactions(site: &Site<'_>) -> usize {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
+         ON p.id = t.trx_mysql_thread_id WHERE p.user = '{}'",
+        site.database.name()
+    );
+    let rows = support::state::rows(&mut site.database.root(), &sql);
+    rows[0][0].as_deref().unwrap().parse().unwrap()
+}
+
+/// Counting is only worth something if the witness sees what was sent.
+#[test]
+fn the_witness_tells_statements_apart() {
+    let statement = |text: &str| Statement {
+        thread: 1,
+        command: "Query".to_string(),
+        text: text.to_string(),
+    };
+    let pieces = |text: &str| statement(text).pieces().len();
+    assert_eq!(pieces("SET sql_mode=''; SELECT ';' ; COMMIT"), 3);
+    assert_eq!(pieces(r#"INSERT INTO t VALUES ('a\';b'), ("c;d")"#), 1);
+    let cases: [(&str, Value); 4] = [
+        ("SELECT 1; SELECT 2", json!(false)),
+        ("SELECT 1; update t SET a=1", json!(true)),
+        ("REPLACE INTO t VALUES (1)", json!(true)),
+        ("start transaction", json!(false)),
+    ];
+    for (text, writes) in cases {
+        assert_eq!(json!(statement(text).writes()), writes, "{text}");
+    }
+}
