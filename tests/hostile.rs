@@ -389,7 +389,8 @@ const PAYLOADS: [&str; 8] = [
 
 #[test]
 fn payloads_in_the_request_change_nothing() {
-    let stage = stage();
+    let unchanged = |world: &mut World| world.subscribers[0].cached_tag_ids = json!(["11", "12"]);
+    let stage = stage_with(&json!({}), unchanged);
     for payload in PAYLOADS {
         let encoded: String = url::form_urlencoded::byte_serialize(payload.as_bytes()).collect();
         let unlinked = json!({"id": payload, "email": payload}).to_string();
@@ -413,28 +414,16 @@ fn payloads_in_the_request_change_nothing() {
                 target("update")
             )),
             Request::post(&target("update"), &unlinked).header("Host", payload),
+            Request::get(&format!(
+                "{}&contact_id={SUE}&role={encoded}",
+                target("update")
+            )),
         ];
         for request in requests {
             let answer = stage.program.run(&request);
             assert!([200, 400, 403].contains(&answer.status), "{answer}");
             assert_eq!(stage.difference(), "", "{answer}");
         }
-        let role = stage.program.run(&Request::get(&format!(
-            "{}&contact_id={SUE}&role={encoded}",
-            target("update")
-        )));
-        assert_eq!(role.status, 200, "{role}");
-        let capabilities = |state: &State| {
-            state.meta[&3]
-                .iter()
-                .find(|(key, _)| key == "wp_capabilities")
-                .cloned()
-        };
-        assert_eq!(
-            capabilities(&stage.before),
-            capabilities(&State::read(&stage.site.database)),
-            "{role}"
-        );
     }
 }
 
