@@ -21,7 +21,7 @@ fail() {
 
 # Prints a command, then runs it.
 show() {
-  printf '+ %s\n' "$*"
+  printf '+ %s\n' "$*" >&2
   "$@"
 }
 
@@ -51,15 +51,17 @@ install_missing() {
   printf 'Missing here: %s. To be installed from the packages of this system:\n' "$missing"
   if command -v apt-get >/dev/null; then
     show_as_root apt-get -qq update
-    server=mariadb-server-core
-    if [ -z "$(apt-cache madison "$server")" ]; then server=mariadb-server; fi
-    show_as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$server" gcc libc6-dev
+    # The server's program without the service around it; where that is no package of its own, the whole.
+    server='mariadb-server-core mariadb-client-core'
+    if [ -z "$(apt-cache madison mariadb-server-core)" ]; then server=mariadb-server; fi
+    # shellcheck disable=SC2086 # one word a package
+    show_as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $server gcc libc6-dev >/dev/null
   elif command -v dnf >/dev/null; then
     show_as_root dnf -q -y install mariadb-server gcc
   elif command -v zypper >/dev/null; then
     show_as_root zypper -q -n install mariadb gcc
   elif command -v pacman >/dev/null; then
-    show_as_root pacman -S --noconfirm --needed mariadb gcc
+    show_as_root pacman -S --noconfirm --needed mariadb gcc >/dev/null
   elif command -v apk >/dev/null; then
     show_as_root apk add -q mariadb gcc musl-dev
   else
