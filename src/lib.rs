@@ -3,4 +3,6 @@
 pub mod clean;
 pub mod password;
 pub mod php;
+pub mod release;
+pub mod secret;
 pub mod wp_config;

@@ -1,0 +1,198 @@
+//! The settings of this program itself: constants in wp-config.php, each also an environment
+//! variable of the same name, which wins.
+
+use std::path::PathBuf;
+
+use url::{Host, Url};
+
+use super::ConfigError;
+use super::error::Reason;
+use super::values::{Found, Values};
+
+const API_URL: &str = "BENTO_WEBHOOKS_API_URL";
+const ALLOW_ROLES: &str = "BENTO_WEBHOOKS_ALLOW_ROLES";
+const SENDMAIL: &str = "BENTO_WEBHOOKS_SENDMAIL";
+const CA_FILE: &str = "BENTO_WEBHOOKS_CA_FILE";
+
+const DEFAULT_API_URL: &str = "https://app.bentonow.com/api/v1";
+const DEFAULT_SENDMAIL: &str = "/usr/sbin/sendmail -t -i";
+
+/// Every setting of this program that may be a constant.
+const CONSTANTS: [&str; 4] = [API_URL, ALLOW_ROLES, SENDMAIL, CA_FILE];
+
+/// The address of Bento's API: https, or http to this very machine; no slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiUrl(String);
+
+impl ApiUrl {
+    /// Checks an address; none if it holds a login, a query or a fragment, or is not encrypted.
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let here = match url.host()? {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        };
+        let safe = url.scheme() == "https" || (url.scheme() == "http" && here);
+        let bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        (safe && bare).then(|| Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// The address, to which `/fetch/…` is appended.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The settings of this program.
+#[derive(Debug, Clone)]
+pub struct Own {
+    api_url: ApiUrl,
+    allow_roles: Vec<String>,
+    sendmail: String,
+    ca_file: Option<PathBuf>,
+    unrecognized: Vec<String>,
+}
+
+impl Own {
+    /// `BENTO_WEBHOOKS_API_URL`, by default Bento's own.
+    pub fn api_url(&self) -> &ApiUrl {
+        &self.api_url
+    }
+
+    /// `BENTO_WEBHOOKS_ALLOW_ROLES`: slugs of roles a webhook may give although they carry power.
+    pub fn allow_roles(&self) -> &[String] {
+        &self.allow_roles
+    }
+
+    /// `BENTO_WEBHOOKS_SENDMAIL`: the command that takes a mail, by default `/usr/sbin/sendmail -t -i`.
+    pub fn sendmail(&self) -> &str {
+        &self.sendmail
+    }
+
+    /// `BENTO_WEBHOOKS_CA_FILE`: certificates to trust for HTTPS and the database, in PEM.
+    pub fn ca_file(&self) -> Option<&std::path::Path> {
+        self.ca_file.as_deref()
+    }
+
+    /// Constants that start with `BENTO_WEBHOOKS_` and are none of ours: misspelt, most likely.
+    pub fn unrecognized(&self) -> &[String] {
+        &self.unrecognized
+    }
+
+    /// The names an unrecognized one may have been meant to be.
+    pub fn names() -> &'static [&'static str] {
+        &CONSTANTS
+    }
+
+    pub(super) fn read(values: &Values<'_>) -> Result<Self, ConfigError> {
+        let text = |name, need| setting(values, name, need);
+        let api_need = "is no https address without login, query and fragment";
+        let api_url = match text(API_URL, api_need)? {
+            Some((text, found)) => {
+                ApiUrl::parse(&text).ok_or_else(|| invalid(API_URL, &found, api_need))?
+            }
+            None => ApiUrl(DEFAULT_API_URL.to_owned()),
+        };
+        let roles = text(ALLOW_ROLES, "is no list of roles between commas")?;
+        let roles = roles.map(|(text, _)| text).unwrap_or_default();
+        let roles = roles
+            .split(',')
+            .map(str::trim)
+            .filter(|role| !role.is_empty());
+        let sendmail_need = "is no command in one line";
+        let sendmail = match text(SENDMAIL, sendmail_need)? {
+            Some((text, found)) if text.chars().any(char::is_control) => {
+                return Err(invalid(SENDMAIL, &found, sendmail_need));
+            }
+            Some((text, _)) => text,
+            None => DEFAULT_SENDMAIL.to_owned(),
+        };
+        let ca_need = "is no absolute path";
+        let ca_file = match text(CA_FILE, ca_need)? {
+            Some((text, found)) if !text.starts_with('/') => {
+                return Err(invalid(CA_FILE, &found, ca_need));
+            }
+            found => found.map(|(text, _)| PathBuf::from(text)),
+        };
+        let ours = |name: &&str| name.starts_with("BENTO_WEBHOOKS_") && !CONSTANTS.contains(name);
+        Ok(Self {
+            api_url,
+            allow_roles: roles.map(str::to_owned).collect(),
+            sendmail,
+            ca_file,
+            unrecognized: values.constants().filter(ours).map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// A setting as text; empty counts as not set.
+fn setting(
+    values: &Values<'_>,
+    name: &'static str,
+    need: &'static str,
+) -> Result<Option<(String, Found)>, ConfigError> {
+    let found = match values.environment(name) {
+        Some(found) => found,
+        None => match values.constant(name)? {
+            Some(found) => found,
+            None => return Ok(None),
+        },
+    };
+    let text = found.value.to_text();
+    let text = text.and_then(|text| String::from_utf8(text.to_vec()).ok());
+    let Some(text) = text else {
+        return Err(invalid(name, &found, need));
+    };
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| (text.to_owned(), found)))
+}
+
+fn invalid(name: &'static str, found: &Found, need: &'static str) -> ConfigError {
+    let place = found.place.clone();
+    Reason::Invalid { name, place, need }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_safe_addresses_are_taken() {
+        for (text, expected) in [
+            (
+                "https://app.bentonow.com/api/v1",
+                Some("https://app.bentonow.com/api/v1"),
+            ),
+            (
+                "https://app.bentonow.com/api/v1//",
+                Some("https://app.bentonow.com/api/v1"),
+            ),
+            ("https://example.org", Some("https://example.org")),
+            (
+                "http://localhost:8080/api/",
+                Some("http://localhost:8080/api"),
+            ),
+            ("http://127.0.0.9/", Some("http://127.0.0.9")),
+            ("http://[::1]:81/x", Some("http://[::1]:81/x")),
+            ("http://app.bentonow.com/api/v1", None),
+            ("http://localhost.example.org/", None),
+            ("http://10.0.0.1/", None),
+            ("https://user@example.org/", None),
+            ("https://:pw@example.org/", None),
+            ("https://example.org/?a=b", None),
+            ("https://example.org/?", None),
+            ("https://example.org/#x", None),
+            ("ftp://example.org/", None),
+            ("file:///etc/passwd", None),
+            ("app.bentonow.com", None),
+            ("", None),
+        ] {
+            let parsed = ApiUrl::parse(text);
+            assert_eq!(parsed.as_ref().map(ApiUrl::as_str), expected, "{text}");
+        }
+    }
+}
