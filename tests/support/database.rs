@@ -97,6 +97,16 @@ impl Server {
         server
     }
 
+    /// A new folder that goes with the server, however that ends.
+    pub fn new_folder(&self) -> PathBuf {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let folder = self
+            .folder
+            .join(format!("site-{}", COUNT.fetch_add(1, Ordering::SeqCst)));
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
     /// The Unix socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("sock")

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use mysql::prelude::Queryable as _;
 use mysql::{Params, Value as Sql};
@@ -34,13 +33,7 @@ impl Site<'static> {
 impl<'server> Site<'server> {
     /// The same on another server.
     pub fn on(server: &'server Server, base: &Base, given: &Value) -> Site<'server> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "bento-webhooks-site-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::SeqCst)
-        );
-        let folder = std::env::temp_dir().join(name);
+        let folder = server.new_folder();
         let database = server.database();
         fill(&database, base, given);
         let release = base.release().to_string();
