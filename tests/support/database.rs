@@ -212,16 +212,18 @@ fn install(folder: &Path) {
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
+            // A machine may lack a name for itself.
+            "--force",
         ])
         .arg(format!("--datadir={}", folder.join("data").display()))
         .args(user_option())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "mariadb-install-db: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    if !output.status.success() {
+        drop(fs::remove_dir_all(folder));
+        let said = [output.stdout, output.stderr].concat();
+        panic!("mariadb-install-db: {}", String::from_utf8_lossy(&said));
+    }
 }
 
 fn server_command(folder: &Path) -> Vec<String> {
