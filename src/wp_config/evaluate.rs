@@ -8,11 +8,13 @@ mod calls;
 mod expressions;
 mod statements;
 mod variables;
+mod ways;
 mod world;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use self::ways::Exit;
 use super::Surroundings;
 use super::functions;
 use super::state::{Source, State};
@@ -48,6 +50,8 @@ pub(super) enum Halt {
 #[derive(Debug, Clone)]
 enum Flow {
     Next,
+    /// Not a statement but an expression.
+    Value(Val),
     Break(u32),
     Continue(u32),
     Return(Val),
@@ -63,6 +67,10 @@ pub(super) struct Machine<'a> {
     pub(super) state: State,
     /// Where `$table_prefix` was last assigned.
     pub(super) prefix_place: Option<Place>,
+    /// The loops, functions and files around, outermost first.
+    exits: Vec<Exit>,
+    /// The ways on which wp-settings.php has been reached, joined into one.
+    completed: Option<(State, Rc<Unknown>)>,
     source: Source,
     fuel: usize,
     depth: u32,
@@ -75,6 +83,8 @@ impl<'a> Machine<'a> {
             wordpress,
             state: State::default(),
             prefix_place: None,
+            exits: Vec::new(),
+            completed: None,
             source: Source {
                 path: wordpress.into(),
                 name: "".into(),
@@ -86,7 +96,8 @@ impl<'a> Machine<'a> {
 
     /// Follows a file from its start; tells why it was left early, if it was.
     pub(super) fn run(&mut self, path: &Path, text: &[u8]) -> Option<Halt> {
-        self.file(path, text).err()
+        let end = self.file(path, text).err();
+        self.finish(end)
     }
 
     /// The name of a file in messages: from the WordPress folder on where it lies inside.
@@ -128,12 +139,13 @@ impl<'a> Machine<'a> {
         let path: Rc<Path> = path.into();
         let source = Source { path, name };
         let before = std::mem::replace(&mut self.source, source);
-        let result = self.tokens(lexer::file(text), text.len());
+        let result = self.tokens(lexer::file(text), text.len(), Val::Int(1));
         self.source = before;
         result
     }
 
-    fn tokens(&mut self, tokens: Vec<lexer::Token>, length: usize) -> Evaluated {
+    /// Follows the tokens of a file or of `eval`, which give `value` unless they return another.
+    fn tokens(&mut self, tokens: Vec<lexer::Token>, length: usize, value: Val) -> Evaluated {
         self.burn(length / 16, 1)?;
         let statements = parser::parse(tokens);
         // PHP knows the functions of a file before it runs the first statement.
@@ -142,13 +154,7 @@ impl<'a> Machine<'a> {
                 self.statement(statement)?;
             }
         }
-        let pending = self.state.frame_mut().pending.take();
-        let result = self.block(&statements);
-        self.state.frame_mut().pending = pending;
-        Ok(match result? {
-            Flow::Return(value) => value,
-            _ => Val::Int(1),
-        })
+        self.body(&statements, value)
     }
 
     fn nested<T>(
@@ -172,44 +178,6 @@ impl<'a> Machine<'a> {
             None => {
                 self.burn(HEAVY, line)?;
                 Ok(self.unknown(line, "a very large value"))
-            }
-        }
-    }
-
-    /// Follows two ways of which one is taken, and joins what they lead to. A way that ends the
-    /// request is not taken: WordPress does run with this file.
-    fn fork<T>(
-        &mut self,
-        why: &Rc<Unknown>,
-        first: impl FnOnce(&mut Self) -> Result<T, Halt>,
-        second: impl FnOnce(&mut Self) -> Result<T, Halt>,
-        join: impl FnOnce(&mut State, T, T, &Rc<Unknown>) -> T,
-    ) -> Result<T, Halt> {
-        self.burn(self.state.size(), why.place.line)?;
-        let before = self.state.clone();
-        let one = first(self);
-        let state_one = std::mem::replace(&mut self.state, before);
-        let two = second(self);
-        let state_two = std::mem::take(&mut self.state);
-        match (one, two) {
-            (Err(endless @ Halt::Endless(_)), _) | (_, Err(endless @ Halt::Endless(_))) => {
-                Err(endless)
-            }
-            (Ok(one), Ok(two)) => {
-                self.state = state_one.join(state_two, why);
-                Ok(join(&mut self.state, one, two, why))
-            }
-            (Err(Halt::Settings), way) | (way, Err(Halt::Settings)) => {
-                self.state = state_one.join(state_two, why);
-                way
-            }
-            (Ok(one), Err(_)) => {
-                self.state = state_one;
-                Ok(one)
-            }
-            (_, two) => {
-                self.state = state_two;
-                two
             }
         }
     }
@@ -276,11 +244,8 @@ impl<'a> Machine<'a> {
             return Ok(Val::Unknown(why));
         };
         let tokens = lexer::code(&code, node.line);
-        let result = self.nested(node.line, |machine| machine.tokens(tokens, code.len()))?;
-        Ok(match result {
-            // A file gives 1 by itself, `eval` null.
-            Val::Int(1) => Val::Null,
-            value => value,
+        self.nested(node.line, |machine| {
+            machine.tokens(tokens, code.len(), Val::Null)
         })
     }
 

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{Evaluated, Flow, Halt, Machine};
+use super::{Evaluated, Halt, Machine};
 use crate::wp_config::functions;
-use crate::wp_config::state::{Frame, Source, is_superglobal, join_values};
+use crate::wp_config::state::{Frame, Source, is_superglobal};
 use crate::wp_config::syntax::{Expr, Function, Node};
 use crate::wp_config::value::Val;
 
@@ -21,7 +21,7 @@ impl Machine<'_> {
             values.push(self.eval(argument)?);
         }
         if let Some((function, source)) = self.state.functions.get(&lower).cloned() {
-            return self.call_own(&function, source, values, line);
+            return self.call_own(&function, source, (arguments, values), line);
         }
         if let Some(value) = self.worldly(&lower, &values, line) {
             return Ok(value);
@@ -107,34 +107,30 @@ impl Machine<'_> {
         &mut self,
         function: &Rc<Function>,
         source: Source,
-        values: Vec<Val>,
+        (arguments, values): (&[Node], Vec<Val>),
         line: u32,
     ) -> Evaluated {
         let mut frame = Frame::default();
         let mut values = values.into_iter();
-        for (name, default) in &function.parameters {
-            let value = match (values.next(), default) {
+        for parameter in &function.parameters {
+            let value = match (values.next(), &parameter.default) {
                 (Some(value), _) => value,
                 (None, Some(default)) => self.eval(default)?,
                 (None, None) => self.unknown(line, format!("{}()", function.name)),
             };
-            frame.variables.insert(name.clone(), value);
+            frame.variables.insert(parameter.name.clone(), value);
         }
         self.state.inner.push(frame);
         let before = std::mem::replace(&mut self.source, source);
-        let flow = self.nested(line, |machine| machine.block(&function.body));
+        let value = self.nested(line, |machine| machine.body(&function.body, Val::Null));
         self.source = before;
-        let pending = self.state.inner.pop().and_then(|frame| frame.pending);
-        let value = match flow? {
-            Flow::Return(value) => value,
-            _ => Val::Null,
-        };
-        Ok(match pending {
-            Some(pending) => {
-                let why = self.why(line, format!("{}()", function.name));
-                join_values(value, &pending, &why)
+        let frame = self.state.inner.pop().unwrap_or_default();
+        for (parameter, argument) in function.parameters.iter().zip(arguments) {
+            if parameter.by_reference {
+                let value = frame.variables.get(&parameter.name).cloned();
+                self.assign(argument, value.unwrap_or(Val::Null))?;
             }
-            None => value,
-        })
+        }
+        value
     }
 }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::{Evaluated, Halt, Machine};
 use crate::wp_config::functions;
-use crate::wp_config::state::join_values;
 use crate::wp_config::syntax::{Arm, Expr, Item, Node};
 use crate::wp_config::value::{Unknown, Val};
 
@@ -149,7 +148,6 @@ impl Machine<'_> {
                     })
                 },
                 |_| Ok(Val::Bool(decides)),
-                |_, one, two, why| join_values(one, &two, why),
             ),
         }
     }
@@ -165,7 +163,6 @@ impl Machine<'_> {
             why,
             |machine| machine.eval(node),
             |_| Ok(value.unwrap_or(Val::Null)),
-            |_, one, two, why| join_values(one, &two, why),
         )
     }
 
@@ -185,12 +182,7 @@ impl Machine<'_> {
             Some(false) => self.eval(otherwise),
             None => {
                 let why = self.reason(std::slice::from_ref(&value), condition.line);
-                self.fork(
-                    &why,
-                    then_value,
-                    |machine| machine.eval(otherwise),
-                    |_, one, two, why| join_values(one, &two, why),
-                )
+                self.fork(&why, then_value, |machine| machine.eval(otherwise))
             }
         }
     }

@@ -2,13 +2,27 @@
 
 use std::rc::Rc;
 
-use super::{Executed, Flow, Halt, Machine};
+use super::ways::Bound;
+use super::{Evaluated, Executed, Flow, Halt, Machine};
 use crate::wp_config::functions;
-use crate::wp_config::state::{State, join_values};
 use crate::wp_config::syntax::{Case, Kind, Node, Statement};
 use crate::wp_config::value::{Unknown, Val};
 
 impl Machine<'_> {
+    /// Follows the statements of a function or a file, which give a value even without `return`.
+    pub(super) fn body(&mut self, statements: &[Statement], value: Val) -> Evaluated {
+        let flow = self.bounded(Bound::Body, |machine| {
+            Ok(match machine.block(statements)? {
+                Flow::Return(value) => Flow::Return(value),
+                _ => Flow::Return(value),
+            })
+        });
+        Ok(match flow? {
+            Flow::Return(value) | Flow::Value(value) => value,
+            _ => Val::Null,
+        })
+    }
+
     pub(super) fn block(&mut self, statements: &[Statement]) -> Executed {
         for statement in statements {
             match self.statement(statement)? {
@@ -32,15 +46,19 @@ impl Machine<'_> {
             Kind::If(ways, otherwise) => self.if_statement(ways, otherwise),
             Kind::Switch(subject, cases) => {
                 let subject = self.eval(subject)?;
-                let flow = self.switch(&subject, cases, 0)?;
-                Ok(leave_loop(flow).unwrap_or(Flow::Next))
+                self.bounded(Bound::Loop, |machine| {
+                    let flow = machine.switch(&subject, cases, 0)?;
+                    Ok(leave_loop(flow).unwrap_or(Flow::Next))
+                })
             }
             Kind::Foreach {
                 list,
                 key,
                 value,
                 body,
-            } => self.foreach(list, key.as_ref(), value, body),
+            } => self.bounded(Bound::Loop, |machine| {
+                machine.foreach(list, key.as_ref(), value, body)
+            }),
             Kind::Loop {
                 before,
                 tests,
@@ -51,7 +69,9 @@ impl Machine<'_> {
                 for node in before {
                     self.eval(node)?;
                 }
-                self.repeat(tests, after, body, *body_first)
+                self.bounded(Bound::Loop, |machine| {
+                    machine.repeat(tests, after, body, *body_first)
+                })
             }
             Kind::Function(function) => {
                 let entry = (function.clone(), self.source.clone());
@@ -115,11 +135,10 @@ impl Machine<'_> {
         match self.condition(condition)? {
             Ok(true) => self.block(body),
             Ok(false) => self.if_statement(rest, otherwise),
-            Err(why) => self.fork(
+            Err(why) => self.fork_flows(
                 &why,
                 |machine| machine.block(body),
                 |machine| machine.nested(condition.line, |m| m.if_statement(rest, otherwise)),
-                join_flows,
             ),
         }
     }
@@ -135,11 +154,10 @@ impl Machine<'_> {
                 Some(false) => {}
                 None => {
                     let why = self.reason(&[subject.clone(), value], test.line);
-                    return self.fork(
+                    return self.fork_flows(
                         &why,
                         |machine| machine.cases(cases, from - 1),
                         |machine| machine.nested(test.line, |m| m.switch(subject, cases, from)),
-                        join_flows,
                     );
                 }
             }
@@ -172,7 +190,7 @@ impl Machine<'_> {
             Val::Array(entries) => entries,
             Val::Unknown(why) => {
                 let unknown = Val::Unknown(why.clone());
-                return self.fork(
+                return self.fork_flows(
                     &why,
                     |machine| {
                         machine.assign(value, unknown.clone())?;
@@ -180,7 +198,6 @@ impl Machine<'_> {
                         Ok(leave_loop(machine.block(body)?).unwrap_or(Flow::Next))
                     },
                     |_| Ok(Flow::Next),
-                    join_flows,
                 );
             }
             _ => return Ok(Flow::Next),
@@ -213,11 +230,10 @@ impl Machine<'_> {
                     Ok(true) => {}
                     Ok(false) => return Ok(Flow::Next),
                     Err(why) => {
-                        return self.fork(
+                        return self.fork_flows(
                             &why,
                             |machine| Ok(leave_loop(machine.block(body)?).unwrap_or(Flow::Next)),
                             |_| Ok(Flow::Next),
-                            join_flows,
                         );
                     }
                 }
@@ -266,23 +282,6 @@ fn leave_loop(flow: Flow) -> Option<Flow> {
         Flow::Break(0 | 1) => Some(Flow::Next),
         Flow::Break(levels) => Some(Flow::Break(levels - 1)),
         Flow::Continue(levels) => Some(Flow::Continue(levels - 1)),
-        Flow::Return(value) => Some(Flow::Return(value)),
-    }
-}
-
-fn join_flows(state: &mut State, one: Flow, two: Flow, why: &Rc<Unknown>) -> Flow {
-    match (one, two) {
-        (Flow::Return(one), Flow::Return(two)) => Flow::Return(join_values(one, &two, why)),
-        (Flow::Return(value), _) | (_, Flow::Return(value)) => {
-            let frame = state.frame_mut();
-            frame.pending = Some(match frame.pending.take() {
-                Some(pending) => join_values(value, &pending, why),
-                None => value,
-            });
-            Flow::Next
-        }
-        (Flow::Break(one), Flow::Break(two)) if one == two => Flow::Break(one),
-        (Flow::Continue(one), Flow::Continue(two)) if one == two => Flow::Continue(one),
-        _ => Flow::Next,
+        flow @ (Flow::Return(_) | Flow::Value(_)) => Some(flow),
     }
 }

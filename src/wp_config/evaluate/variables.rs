@@ -78,9 +78,12 @@ impl Machine<'_> {
         let Some(key) = key.to_key() else {
             return Val::Unknown(self.reason(std::slice::from_ref(key), line));
         };
-        let own = self.state.outer.variables.get(name);
-        if let Some(value) = own.and_then(|own| own.get(&key)) {
-            return value.clone();
+        match self.state.outer.variables.get(name) {
+            Some(unknown @ Val::Unknown(_)) => return unknown.clone(),
+            Some(own) if own.get(&key).is_some() => {
+                return own.get(&key).cloned().unwrap_or(Val::Null);
+            }
+            _ => {}
         }
         let text = match &key {
             Key::Str(text) => String::from_utf8_lossy(text).into_owned(),
@@ -91,22 +94,25 @@ impl Machine<'_> {
                 Some(value) => value.clone(),
                 None => Val::Null,
             },
-            "_ENV" => self.environment(&text).unwrap_or(Val::Null),
+            "_ENV" => self.inherited(&text).unwrap_or(Val::Null),
             "_SERVER" => match (self.surroundings.server)(&text) {
                 Some(value) => Val::text(value),
                 // Headers come with the request; nothing in a file sets them behind our back.
                 None if text.starts_with("HTTP") => Val::Null,
-                None => self.environment(&text).unwrap_or(Val::Null),
+                None => self.inherited(&text).unwrap_or(Val::Null),
             },
             _ => self.unknown(line, format!("${name}")),
         }
     }
 
-    /// An environment variable; unknown if it is not set here but unread code may have set it.
+    /// What `getenv` gives, including what `putenv` has set.
     pub(super) fn environment(&self, name: &str) -> Option<Val> {
-        if let Some(value) = self.state.environment.get(name) {
-            return Some(value.clone());
-        }
+        let set = self.state.environment.get(name).cloned();
+        set.or_else(|| self.inherited(name))
+    }
+
+    /// An environment variable; unknown if it is not set here but unread code may have set it.
+    fn inherited(&self, name: &str) -> Option<Val> {
         match (self.surroundings.env)(name) {
             Some(value) => Some(Val::text(value)),
             None => self.state.env_haze.clone().map(Val::Unknown),
@@ -212,7 +218,20 @@ impl Machine<'_> {
             Expr::Variable(name) => {
                 self.state.variables_with(name).remove(name);
             }
-            Expr::Index(..) => self.assign(node, Val::Null)?,
+            Expr::Index(..) => {
+                let (base, keys) = self.path(node)?;
+                let why = self.why(node.line, "unset");
+                let Expr::Variable(name) = &base.expr else {
+                    return Ok(());
+                };
+                // What surrounds us stays; only a null of our own can hide it.
+                if is_superglobal(name) {
+                    return self.assign(node, Val::Null);
+                }
+                if let Some(slot) = self.state.variables_with(name).get_mut(name) {
+                    functions::remove_deep(slot, &keys, &why);
+                }
+            }
             _ => {}
         }
         Ok(())

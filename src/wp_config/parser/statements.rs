@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Parsed, Parser};
 use crate::wp_config::lexer;
-use crate::wp_config::syntax::{Case, Function, Kind, Lost, Node, Statement};
+use crate::wp_config::syntax::{Case, Function, Kind, Lost, Node, Parameter, Statement};
 
 impl Parser<'_> {
     pub(super) fn statement(&mut self) -> Statement {
@@ -325,16 +325,24 @@ impl Parser<'_> {
         self.at += 1;
         self.expect("(")?;
         let mut parameters = Vec::new();
+        let mut by_reference = false;
         while !self.eat(")") {
             match self.kind(0) {
                 lexer::Kind::Variable(name) => {
                     self.at += 1;
-                    let default = if self.eat("=") {
-                        Some(self.expr(0)?)
-                    } else {
-                        None
+                    let default = match self.eat("=") {
+                        true => Some(self.expr(0)?),
+                        false => None,
                     };
-                    parameters.push((name.clone(), default));
+                    parameters.push(Parameter {
+                        name: name.clone(),
+                        default,
+                        by_reference: std::mem::take(&mut by_reference),
+                    });
+                }
+                lexer::Kind::Op("&") => {
+                    self.at += 1;
+                    by_reference = true;
                 }
                 // A type.
                 lexer::Kind::Name(_) | lexer::Kind::Op("," | "?" | "|") => self.at += 1,
