@@ -21,7 +21,6 @@ mod tests;
 mod text_functions;
 mod value;
 mod values;
-mod world;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -320,6 +320,26 @@ pub(super) fn put_deep(slot: &mut Val, keys: &[Option<Val>], value: Val, why: &R
     *slot = value;
 }
 
+/// Removes `slot[key][key]…`.
+pub(super) fn remove_deep(slot: &mut Val, keys: &[Option<Val>], why: &Rc<Unknown>) {
+    let Some((key, inner_keys)) = keys.split_first() else {
+        return;
+    };
+    let Some(key) = key.as_ref().and_then(Val::to_key) else {
+        *slot = Val::Unknown(why.clone());
+        return;
+    };
+    let Val::Array(entries) = slot else {
+        return;
+    };
+    let entries = Rc::make_mut(entries);
+    if inner_keys.is_empty() {
+        entries.retain(|(other, _)| *other != key);
+    } else if let Some((_, inner)) = entries.iter_mut().find(|(other, _)| *other == key) {
+        remove_deep(inner, inner_keys, why);
+    }
+}
+
 /// `$text[n]`.
 pub(super) fn letter(text: &[u8], key: &Key) -> Val {
     let Key::Int(at) = key else {

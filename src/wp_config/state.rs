@@ -29,8 +29,6 @@ pub(super) struct Frame {
     pub(super) variables: BTreeMap<Rc<str>, Val>,
     /// Names that `global` ties to the outermost frame.
     pub(super) globals: BTreeSet<Rc<str>>,
-    /// What the function may already have returned, on a way not known to be taken.
-    pub(super) pending: Option<Val>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -160,10 +158,6 @@ fn join_frames(one: Frame, two: Frame, why: &Rc<Unknown>) -> Frame {
     Frame {
         variables: join_variables(one.variables, two.variables, why),
         globals: one.globals.into_iter().chain(two.globals).collect(),
-        pending: match (one.pending, two.pending) {
-            (Some(one), Some(two)) => Some(join_values(one, &two, why)),
-            (pending, None) | (None, pending) => pending,
-        },
     }
 }
 

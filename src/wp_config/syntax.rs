@@ -124,9 +124,16 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: Rc<str>,
-    /// Names with their defaults.
-    pub(super) parameters: Vec<(Rc<str>, Option<Node>)>,
+    pub(super) parameters: Vec<Parameter>,
     pub(super) body: Vec<Statement>,
+}
+
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: Rc<str>,
+    pub(super) default: Option<Node>,
+    /// `&$name`: what it is set to goes back to the caller.
+    pub(super) by_reference: bool,
 }
 
 /// A piece of source that is not understood.

@@ -383,17 +383,17 @@ fn statements_are_followed() {
             "321",
         ),
         (
-            "[$a, , 'k' => $b] = ['x', 'y', 'k' => 'z']; list($c, $d) = explode(':', 'm:n'); define('X', $c.$d);",
-            "mn",
+            "[$a, , $b] = ['x', 'y', 'z']; ['k' => $e] = ['k' => 'v']; list($c, list($d)) = ['m', ['n']]; define('X', $a.$b.$c.$d.$e);",
+            "xzmnv",
         ),
         (
-            "$a = ['p' => ['q' => 1]]; $a['p']['r'] = 2; $a['p'][] = 3; unset($a['p']['q']); define('X', implode(',', $a['p']));",
-            ",2,3",
+            "$a = ['p' => ['q' => 1]]; $a['p']['r'] = 2; $a['p'][] = 3; unset($a['p']['q'], $a['no']); define('X', implode(',', $a['p']) . ',' . $a['p']['q']);",
+            "2,3,",
         ),
         ("$x ??= 'a'; $x ??= 'b'; $x .= 'c'; define('X', $x);", "ac"),
         (
-            "putenv('MINE=set'); define('X', getenv('MINE') . $_ENV['MINE']);",
-            "setset",
+            "putenv('MINE=set'); define('X', getenv('MINE') . ($_ENV['MINE'] ?? '-'));",
+            "set-",
         ),
         (
             "$_SERVER['HTTPS'] = 'on'; $_ENV['Q'] = 'q'; define('X', $_SERVER['HTTPS'] . $_ENV['Q']);",
@@ -401,12 +401,16 @@ fn statements_are_followed() {
         ),
         ("extract(['t' => 'u']); define('X', $t);", "u"),
         (
+            "function g(&$x, $y) { $x .= $y; $y = 'no'; } $a = 'a'; $b = 'b'; g($a, $b); define('X', $a . $b);",
+            "abb",
+        ),
+        (
             "try { throw new Exception('x'); } catch (Exception $e) { define('X','c'); } finally { $f = 1; }",
             "c",
         ),
         ("const A = 'a', X = A . 'b';", "ab"),
         (
-            "namespace Site; use Some\\{One, Two}; declare(strict_types=1); \\define('X', \\strtoupper('a'));",
+            "declare(strict_types=1); namespace Site; use Some\\{One, Two}; \\define('X', \\strtoupper('a'));",
             "A",
         ),
         ("namespace { const X = 'n'; }", "n"),
@@ -495,6 +499,15 @@ fn branches_that_agree_are_known_and_others_are_not() {
         "Dotenv::load(); define('DB_NAME', getenv('UNSET') ?: 'a');",
         "static $x = 1; define('DB_NAME', $x);",
         "$x = &$y; define('DB_NAME', $x);",
+        "$_SERVER[unread()] = 'a'; define('DB_NAME', $_SERVER['UNSET'] ?? 'b');",
+        "unset($x[unread()]); $x = $x ?? []; $x['a'] = 1; unset($x[unread()]); define('DB_NAME', $x['a']);",
+        "define('DB_NAME', function_that_is_lost($x) . 'a');",
+        "if (unread()) { putenv('A=b'); } define('DB_NAME', getenv('A') ?: 'c');",
+        "function f($x) { if (unread()) { return $x; } $GLOBALS['y'] = 'a'; } $y = 'b'; f(1); define('DB_NAME', $y);",
+        "foreach (['a', 'b'] as $v) { if (unread()) { continue; } $x = $v; } define('DB_NAME', $x);",
+        "foreach (['a', 'b'] as $v) { foreach ([1] as $w) { if (unread()) { break 2; } } $x = $v; } define('DB_NAME', $x);",
+        "while (!isset($x)) { if (unread()) { break; } $x = 'a'; } define('DB_NAME', $x);",
+        "function g(&$x) { $x = unread(); } g($y); define('DB_NAME', $y);",
         "foreach ($a as &$v) { $x = $v; } define('DB_NAME', $x);",
         "sscanf('a b', '%s', $x); define('DB_NAME', $x);",
     ];
@@ -510,6 +523,38 @@ fn branches_that_agree_are_known_and_others_are_not() {
             "{code}: {error}"
         );
     }
+}
+
+#[test]
+fn a_way_that_ends_early_is_not_forgotten() {
+    let stage = Stage::with("include 'part.php'; define('DB_NAME', $part);").file(
+        "/srv/www/part.php",
+        "<?php $part = 'a';\nif (unread()) { return; }\n$part = 'b';",
+    );
+    let error = stage.error();
+    assert!(
+        error.starts_with("DB_NAME depends on unread() in part.php line 2,"),
+        "{error}"
+    );
+    let both = "if (unread()) { require ABSPATH . 'wp-settings.php'; }";
+    let early = Stage::new(&format!(
+        "<?php define('X', 'a'); {both} define('Y', 'b'); exit;"
+    ));
+    assert_eq!(early.constant("X").unwrap(), "a");
+    assert_eq!(
+        early.constant("Y"),
+        None,
+        "a site whose settings are never reached is down"
+    );
+    let late = Stage::new(&format!("<?php define('X', 'a'); {both} define('Y', 'b');"));
+    assert!(
+        late.constant("Y")
+            .unwrap()
+            .starts_with("unknown: Y depends on unread()")
+    );
+    assert_eq!(late.constant("X").unwrap(), "a");
+    let agreed = "function f() { if (unread()) { return 'n'; } $x = 1; return 'n'; } define('DB_NAME', f());";
+    assert_eq!(Stage::with(agreed).config().database().name(), "n");
 }
 
 #[test]

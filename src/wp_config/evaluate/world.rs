@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::evaluate::{Machine, is_missing};
-use super::functions;
-use super::value::{Unknown, Val};
+use super::{Machine, is_missing};
 use crate::php::Key;
+use crate::wp_config::functions;
+use crate::wp_config::value::{Unknown, Val};
 
 impl Machine<'_> {
     /// Calls such a function; none if it is another one.
