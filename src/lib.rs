@@ -3,4 +3,5 @@
 pub mod clean;
 pub mod password;
 pub mod php;
+pub mod release;
 pub mod wp_config;
