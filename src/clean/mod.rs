@@ -256,20 +256,19 @@ mod tests {
         }
     }
 
+    /// Would take minutes if a cleaner read the rest of the text anew at every mark.
     #[test]
     fn long_text_ends() {
-        for piece in PIECES {
-            let text = piece.repeat((1 << 20) / piece.len());
-            for release in [V6_1_9, V7_1_4] {
-                run_all(&cleaner(release, "ca"), &text);
-                run_all(
-                    &cleaner(release, ""),
-                    &format!(
-                        "<p style=\"background:{}\">\nx",
-                        &text[..text.floor_char_boundary(1 << 16)]
-                    ),
-                );
-            }
+        for (at, piece) in PIECES.iter().enumerate() {
+            let cleaner = cleaner([V6_1_9, V7_1_4][at % 2], "ca");
+            let text = piece.repeat((1 << 15) / piece.len());
+            run_all(&cleaner, &text);
+            run_all(
+                &cleaner,
+                &format!("<p style=\"background:{}\">\nx", text.replace('>', "")),
+            );
         }
+        let all = PIECES.concat();
+        run_all(&cleaner(V7_1_4, ""), &all.repeat((1 << 20) / all.len()));
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn drop_all_octets(text: &str) -> String {
     for c in text.chars() {
         match out.as_bytes() {
             [.., b'%', high] if c.is_ascii_hexdigit() && high.is_ascii_hexdigit() => {
-                out.truncate(out.len() - 2)
+                out.truncate(out.len() - 2);
             }
             _ => out.push(c),
         }

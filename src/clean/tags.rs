@@ -180,7 +180,7 @@ impl Scanner {
             '"' | '\'' if !before.ends_with(b"\\") => self.toggle(c),
             '-' if before.ends_with(b"!-") => self.place = Place::Comment,
             'e' | 'E' if before.len() > 6 && ends_with_ignore_case(before, b"doctyp") => {
-                self.place = Place::Tag
+                self.place = Place::Tag;
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! One-line text, tag names, field values, and the names and descriptions of users.
 //!
-//! Never halves backslashes: WordPress takes these texts as slashed, we take them as they are, which gives the same.
+//! Never halves backslashes: WordPress takes these texts as slashed, we take them as they are. The outcome is the same
+//! but for NUL bytes at the ends and for quotation marks in `<!…>` and `<?…>`.
 
 use super::Cleaner;
 use super::entities::{decode_special, escape_angles};
@@ -55,7 +56,6 @@ impl Cleaner {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::clean::tests::{V6_8_12, cleaner, for_every_case, vectors};
 
     #[test]

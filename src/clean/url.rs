@@ -5,7 +5,7 @@
 use super::Cleaner;
 use super::entities::normalize;
 use super::kses::without_bad_protocol;
-use super::scan::{starts_with_ignore_case, trim_start};
+use super::scan::{span, starts_with_ignore_case, trim_start};
 use super::tags;
 
 impl Cleaner {
@@ -84,19 +84,48 @@ fn encode_brackets(url: &str) -> String {
     url.replace(&rest, &rest.replace('[', "%5B").replace(']', "%5D"))
 }
 
-/// Scheme, user, host and port as PHP's `parse_url` reads them.
+/// Scheme, user, host and port as PHP's `parse_url` reads them; only slashes or nothing where it gives up.
 fn front(url: &str) -> String {
-    let (scheme, authority) = match url.split_once("://") {
-        Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}://"), rest),
-        _ => match url.strip_prefix("//") {
-            Some(rest) => ("//".to_owned(), rest),
-            None if url.starts_with('/') => return "//".to_owned(),
-            None => return lone_scheme(url),
+    if url.starts_with('/') {
+        let authority = url
+            .strip_prefix("//")
+            .and_then(authority)
+            .unwrap_or_default();
+        return format!("//{authority}");
+    }
+    match url.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => match authority(rest) {
+            Some(authority) => format!("{scheme}://{authority}"),
+            None => String::new(),
         },
+        _ => lone_scheme(url),
+    }
+}
+
+/// User, host and port, the port as a number.
+fn authority(text: &str) -> Option<String> {
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let (text, _) = text.split_at(end);
+    let user = text.rfind('@').map_or(0, |at| at + 1);
+    let (user, host) = text.split_at(user);
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !is_numeric_address(host, port) => (host, port),
+        _ => (host, ""),
     };
-    let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
-    let authority = authority.get(..end).unwrap_or_default();
-    format!("{scheme}{authority}")
+    if host.is_empty() || port.len() > 5 {
+        return None;
+    }
+    if port.is_empty() {
+        return Some(format!("{user}{host}"));
+    }
+    let (digits, _) = span(port, |c| c.is_ascii_digit());
+    let port: u16 = digits.parse().ok()?;
+    Some(format!("{user}{host}:{port}"))
+}
+
+/// Whether the colon belongs to an IPv6 address in brackets.
+fn is_numeric_address(before: &str, after: &str) -> bool {
+    before.starts_with('[') && after.ends_with(']')
 }
 
 fn is_scheme(scheme: &str) -> bool {
@@ -116,7 +145,7 @@ fn lone_scheme(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::clean::tests::for_every_case;
+    use crate::clean::tests::{V6_8_12, cleaner, for_every_case};
 
     #[test]
     fn addresses_match_the_vectors() {
@@ -129,5 +158,21 @@ mod tests {
                 _ => c.esc_url_raw(text),
             },
         );
+    }
+
+    #[test]
+    fn brackets_stay_in_the_host_only() {
+        for (url, clean) in [
+            ("http://[::1]:80/[x]", "http://[::1]:80/%5Bx%5D"),
+            ("http://[::1]:080/", "http://%5B::1%5D:080/"),
+            ("http://[a]@b.c/[x]", "http://[a]@b.c/%5Bx%5D"),
+            ("http://[x]:8a/", "http://[x]:8a/"),
+            ("http://a:b[", "http://a:b%5B"),
+            ("http://@/[x]", "http://@/%5Bx%5D"),
+            ("//[::1]/[x]", "//[::1]/%5Bx%5D"),
+            ("/a[b]", "/a%5Bb%5D"),
+        ] {
+            assert_eq!(cleaner(V6_8_12, "").esc_url_raw(url), clean);
+        }
     }
 }

@@ -150,4 +150,30 @@ mod tests {
             "ab"
         );
     }
+
+    #[test]
+    fn without_a_host_nothing_is_embedded() {
+        let markup = r#"<object data="https:///a.pdf" type="application/pdf">"#;
+        assert_eq!(
+            cleaner(V6_8_12, "").kses(markup, Elements::Post),
+            "<object>"
+        );
+    }
+
+    #[test]
+    fn no_directive_replaces_a_checked_address() {
+        let embedded = r#"<object data="https://x.test/a.pdf" type="application/pdf">"#;
+        let markup = embedded.replace("<object", r#"<object data-wp-bind--data="x""#);
+        for release in [V6_8_12, V7_1_4] {
+            let site = cleaner(release, "").with_media_host("x.test");
+            assert_eq!(site.kses(&markup, Elements::Post), embedded);
+        }
+    }
+
+    #[test]
+    fn download_stays_without_a_value_only() {
+        let clean = |markup| cleaner(V6_8_12, "").kses(markup, Elements::Post);
+        assert_eq!(clean("<a download href=x>"), r#"<a download href="x">"#);
+        assert_eq!(clean("<a download=x>"), "<a>");
+    }
 }

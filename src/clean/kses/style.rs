@@ -198,7 +198,7 @@ fn without_functions(rule: &str, release: Release) -> String {
     let mut rest = rule;
     while let Some((before, _)) = rest.split_once('(') {
         let at = rule.len() - rest.len() + before.len();
-        let word = function_before(before, out.is_empty() && rest.len() == rule.len(), release);
+        let word = function_before(before, release);
         let end = ends
             .binary_search_by_key(&at, |pair| pair.0)
             .ok()
@@ -220,7 +220,7 @@ fn without_functions(rule: &str, release: Release) -> String {
 }
 
 /// The known function whose name ends the text and begins a word.
-fn function_before(text: &str, _first: bool, release: Release) -> Option<&'static str> {
+fn function_before(text: &str, release: Release) -> Option<&'static str> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let start = text.trim_end_matches(is_word).len();
     let word = text.get(start..)?;
