@@ -93,7 +93,7 @@ fn the_demo_shows_four_webhooks_and_the_rows_before_and_after() {
         "- bento_tags",
         r#"a:2:{i:0;s:8:"Customer";i:1;s:10:"Newsletter";}"#,
         "+ ",
-        r#"s:3:"VIP";"#,
+        r#""VIP";}"#,
         "3 of 4  update",
         "POST /?wpf_action=update&",
         "200 in ",
