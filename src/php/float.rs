@@ -16,7 +16,7 @@ impl PartialEq for Float {
 
 impl Float {
     pub(super) fn shortest(number: f64) -> Self {
-        Self(notation(number, &format!("{number:e}"), 17))
+        Self(notation(number, &even(number, format!("{number:e}")), 17))
     }
 
     /// Takes the text between `d:` and `;` when PHP would read it as a float.
@@ -43,6 +43,20 @@ impl Float {
         let number = self.number();
         notation(number, &format!("{number:.13e}"), 14)
     }
+}
+
+/// Of two shortest forms that are equally near the number, PHP takes the one whose last digit is even, Rust the larger.
+fn even(number: f64, scientific: String) -> String {
+    let Some((mantissa, _)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    let places = mantissa.bytes().filter(u8::is_ascii_digit).count() - 1;
+    // Rounding to that many places ties to even, and all the digits behind show whether this was a tie.
+    let tied = format!("{number:.places$e}");
+    let same = tied
+        .parse::<f64>()
+        .is_ok_and(|tied| tied.to_bits() == number.to_bits());
+    if same { tied } else { scientific }
 }
 
 /// Writes digits in PHP's `%G` style; `scientific` is Rust's `d.ddde±x` form of the same number.

@@ -358,3 +358,15 @@ fn splice_does_not_shift_references() {
         );
     }
 }
+
+#[test]
+fn of_two_nearest_forms_the_even_one_is_written() {
+    for (number, text) in [
+        ("-615490157041563.25", "d:-615490157041563.2;"),
+        ("615490157041563.75", "d:615490157041563.8;"),
+        ("0.1", "d:0.1;"),
+    ] {
+        let number = number.parse().unwrap();
+        assert_eq!(Value::float(number).serialize(), text.as_bytes());
+    }
+}
