@@ -8,9 +8,6 @@ use super::{Float, Key, Malformed, Opaque, Value};
 /// Deeper nesting is refused; PHP itself stops at 4096, WordPress never comes near either.
 const MAX_DEPTH: usize = 256;
 
-/// The shortest entry of an array, `i:0;N;`, in bytes.
-const SHORTEST_ENTRY: usize = 6;
-
 /// Reads one value from the start of the text, as PHP's `unserialize` does; objects stay closed.
 pub fn unserialize(text: &[u8]) -> Result<Value, Malformed> {
     Reader::new(text).value()
@@ -65,9 +62,6 @@ impl<'a> Reader<'a> {
         self.expect(b":")?;
         let count = self.count()?;
         self.expect(b":{")?;
-        if count > (self.text.len() - self.at) / SHORTEST_ENTRY {
-            return Err(Malformed(self.at));
-        }
         Ok(count)
     }
 
@@ -163,6 +157,7 @@ impl<'a> Reader<'a> {
     fn array(&mut self) -> Result<Value, Malformed> {
         self.deeper(|reader| {
             let count = reader.array_head()?;
+            // Grows with what is really there, not with what the count says.
             let mut entries = Vec::new();
             for _ in 0..count {
                 entries.push((reader.key()?, reader.value()?));

@@ -67,14 +67,12 @@ fn looks_serialized(text: &[u8], tail: Tail) -> bool {
 }
 
 fn ends_well(text: &[u8], tail: Tail) -> bool {
-    if tail == Tail::None {
-        return text.ends_with(b";") || text.ends_with(b"}");
+    let end = |byte: &u8| matches!(byte, b';' | b'}');
+    match tail {
+        Tail::None => text.last().is_some_and(end),
+        // WordPress also wants them not too early, which the checks of the start imply.
+        Tail::Any => text.iter().any(end),
     }
-    let first = |wanted: u8| text.iter().position(|byte| *byte == wanted);
-    let (semicolon, brace) = (first(b';'), first(b'}'));
-    (semicolon.is_some() || brace.is_some())
-        && semicolon.is_none_or(|at| at >= 3)
-        && brace.is_none_or(|at| at >= 4)
 }
 
 fn starts_with_count(text: &[u8]) -> bool {

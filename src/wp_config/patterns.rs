@@ -8,7 +8,7 @@ use crate::php::Key;
 /// A compiled pattern may take this much memory, in bytes.
 const MAX_SIZE: usize = 1 << 20;
 
-/// Calls `preg_replace` or `preg_quote`-like functions; see [`super::functions::call`].
+/// Calls `preg_replace`; see [`super::functions::call`].
 pub(super) fn call(name: &str, values: &[Val]) -> Option<Option<Val>> {
     match (name, values) {
         ("preg_replace", [pattern, replacement, subject]) => {

@@ -435,6 +435,10 @@ fn statements_are_followed() {
             "if (!function_exists('f')) { function f() { return 'f'; } } define('X', function_exists('f') ? f() : '');",
             "f",
         ),
+        (
+            "$x = 1; // note ?> html <?php define('X', 'after');",
+            "after",
+        ),
         ("eval('define(\"X\", \"e\");');", "e"),
         ("$s = 'X'; define($s, 'dynamic');", "dynamic"),
         (
@@ -495,6 +499,7 @@ fn branches_that_agree_are_known_and_others_are_not() {
         "function f() { if (unread()) { return 'a'; } return 'b'; } define('DB_NAME', f());",
         "$x = 'a'; if (unread()) { $x = 'b'; } define('DB_NAME', $x);",
         "$x['k'] = 'a'; $x[unread()] = 'b'; define('DB_NAME', $x['k']);",
+        "define(unread(), 'a'); defined('DB_NAME') || define('DB_NAME', 'a');",
         "include unread(); defined('DB_NAME') || define('DB_NAME', 'a');",
         "Dotenv::load(); define('DB_NAME', getenv('UNSET') ?: 'a');",
         "static $x = 1; define('DB_NAME', $x);",
