@@ -379,3 +379,104 @@ fn failed(error: ureq::Error) -> Trouble {
         _ => "the answer cannot be read",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(attributes: Value) -> Value {
+        json!({ "data": { "id": "1", "type": "visitors", "attributes": attributes } })
+    }
+
+    #[test]
+    fn only_the_documented_shape_is_a_person() {
+        let whole =
+            || json!({ "uuid": "u", "email": "a@b.test", "fields": {}, "cached_tag_ids": [] });
+        let with = |name: &str, value: Value| {
+            let mut attributes = whole();
+            attributes[name] = value;
+            person(attributes)
+        };
+        let known = |answer: &Value| subscriber(answer).map(|found| found.is_some()).ok();
+        let table = [
+            (person(whole()), Some(true)),
+            (with("email", Value::Null), Some(true)),
+            (with("fields", Value::Null), Some(true)),
+            (with("fields", json!([])), Some(true)),
+            (with("cached_tag_ids", json!([1, "2"])), Some(true)),
+            (json!({}), Some(false)),
+            (json!({ "data": null }), Some(false)),
+            (json!([]), None),
+            (json!({ "error": "x" }), None),
+            (json!({ "data": [] }), None),
+            (json!({ "data": {} }), None),
+            (with("uuid", json!("")), None),
+            (with("uuid", json!(5)), None),
+            (with("email", json!(5)), None),
+            (with("fields", json!("x")), None),
+            (with("fields", json!(["x"])), None),
+            (with("cached_tag_ids", Value::Null), None),
+            (with("cached_tag_ids", json!("11,12")), None),
+            (with("cached_tag_ids", json!([null])), None),
+            (with("cached_tag_ids", json!([1.5])), None),
+            (with("cached_tag_ids", json!([-1])), None),
+        ];
+        for (answer, expected) in table {
+            assert_eq!(known(&answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_about_the_person_by_id_or_by_address() {
+        let answer = person(json!({ "uuid": "old", "email": "Sue@B.test", "cached_tag_ids": [] }));
+        let found = subscriber(&answer).unwrap().unwrap();
+        let sought = |id, email, user_email| {
+            is_sought(
+                &found,
+                &Sought {
+                    id,
+                    email,
+                    user_email,
+                },
+            )
+        };
+        assert!(sought(Some("OLD"), None, None));
+        assert!(sought(Some("newer"), Some("sue@b.test"), None));
+        assert!(sought(Some("newer"), None, Some("sue@b.test")));
+        assert!(!sought(Some("newer"), None, None));
+        assert!(!sought(
+            Some("newer"),
+            Some("max@b.test"),
+            Some("max@b.test")
+        ));
+        let nameless = person(json!({ "uuid": "old", "email": null, "cached_tag_ids": [] }));
+        let found = subscriber(&nameless).unwrap().unwrap();
+        let sought = Sought {
+            id: None,
+            email: Some(""),
+            user_email: Some(""),
+        };
+        assert!(!is_sought(&found, &sought));
+    }
+
+    #[test]
+    fn no_value_can_add_a_parameter_to_a_call() {
+        let key = Secret::new("pk:sk");
+        let account = Account {
+            api_url: "https://app.test/api/v1",
+            key: &key,
+            site_uuid: "s&x=1",
+            home: "https://site.test",
+            roots: None,
+        };
+        let bento = Bento::new(account).unwrap();
+        let address = bento.address(
+            "/fetch/subscribers",
+            &[("uuid", "a&site_uuid=evil#?/ \r\n%41é")],
+        );
+        assert_eq!(
+            address,
+            "https://app.test/api/v1/fetch/subscribers?site_uuid=s%26x%3D1&uuid=a%26site_uuid%3Devil%23%3F%2F+%0D%0A%2541%C3%A9"
+        );
+    }
+}

@@ -64,7 +64,14 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
             action: Action::Test,
             ..
         }) => Ok(Ending::Tested.into()),
-        Ok(webhook) => job(webhook).run(),
+        Ok(webhook) => {
+            let about = outcome(&webhook, None, Ending::Unchanged);
+            let failed = |trouble| Outcome {
+                ending: Ending::Failed(trouble),
+                ..about
+            };
+            Ok(job(webhook).run().unwrap_or_else(failed))
+        }
     }
 }
 
@@ -606,17 +613,7 @@ impl<'a> Job<'a> {
     }
 
     fn outcome(&self, user_id: Option<u64>, ending: Ending) -> Outcome {
-        let contact_id = self
-            .webhook
-            .person
-            .as_ref()
-            .and_then(|person| person.id.clone());
-        Outcome {
-            action: Some(self.webhook.action.name()),
-            contact_id,
-            user_id,
-            ending,
-        }
+        outcome(&self.webhook, user_id, ending)
     }
 }
 
@@ -679,6 +676,17 @@ fn has_astral(person: &Fetched) -> bool {
         }
     }
     false
+}
+
+/// How the webhook ended, and about whom it was.
+fn outcome(webhook: &Webhook, user_id: Option<u64>, ending: Ending) -> Outcome {
+    let contact_id = webhook.person.as_ref().and_then(|person| person.id.clone());
+    Outcome {
+        action: Some(webhook.action.name()),
+        contact_id,
+        user_id,
+        ending,
+    }
 }
 
 fn contact(webhook: &Webhook) -> String {

@@ -325,7 +325,12 @@ fn refused_role(role: &str) -> Entry {
 
 /// Whether the stored hash is one of this password.
 fn has_password(user: &User, given: &str, release: Release) -> bool {
-    password::verify(given.as_bytes(), user.pass.expose_str(), release)
+    // WordPress hashes the password without the blanks around it.
+    password::verify(
+        crate::php::trim(given.as_bytes()),
+        user.pass.expose_str(),
+        release,
+    )
 }
 
 #[cfg(test)]

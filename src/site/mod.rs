@@ -167,7 +167,7 @@ impl<'a> Site<'a> {
     }
 
     /// Does `work` in a transaction that holds the locks, and commits; the whole of it again when it meets a deadlock or a
-    /// lock wait, at COMMIT too. `work` says with `Done::Nothing` that there is nothing to keep.
+    /// lock wait, at COMMIT too.
     pub fn transaction<T>(
         &mut self,
         locks: &[u32],
@@ -186,29 +186,25 @@ impl<'a> Site<'a> {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Database {
                     transient: true, ..
-                }) if attempt < TRIES => {
-                    self.rollback();
-                    attempt += 1;
-                }
+                }) if attempt < TRIES => attempt += 1,
                 Err(trouble) => {
-                    self.rollback();
+                    // A connection that is gone has rolled back already.
+                    let _ = self.run("ROLLBACK");
                     return Err(trouble);
                 }
             }
         }
     }
 
-    fn rollback(&mut self) {
-        // A connection that is gone has rolled back already.
-        let _ = self.run("ROLLBACK");
-    }
-
-    /// Opens the transaction by taking the locks. With autocommit off, the first statement opens one.
+    /// Opens the transaction by taking the locks. With autocommit off, the first statement opens one; what was read since
+    /// the last one must not: the rows would be those from before the lock.
     fn begin(&mut self, locks: &[u32]) -> Result<(), Trouble> {
-        if !self.in_transaction {
-            self.run(&self.session()).map_err(trouble)?;
-            self.in_transaction = true;
-        }
+        let opening = match self.in_transaction {
+            true => "ROLLBACK".to_owned(),
+            false => self.session(),
+        };
+        self.run(&opening).map_err(trouble)?;
+        self.in_transaction = true;
         let rows: Vec<String> = locks.iter().map(|slot| format!("({slot}, 1)")).collect();
         let statement = format!(
             "INSERT INTO `{}` (slot, taken) VALUES {} ON DUPLICATE KEY UPDATE taken = taken + 1",
