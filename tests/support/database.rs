@@ -216,6 +216,8 @@ fn install(folder: &Path) {
             "--force",
         ])
         .arg(format!("--datadir={}", folder.join("data").display()))
+        // A starting server removes the temporary tables of another that shares its folder for them.
+        .arg(format!("--tmpdir={}", folder.display()))
         .args(user_option())
         .output()
         .unwrap();
