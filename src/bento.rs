@@ -2,7 +2,7 @@
 //!
 //! An answer is believed only when it is 200, JSON, of the documented shape and about the person we asked for, because
 //! tags may be removed on its strength. Never follows a redirect, never obeys a proxy variable, never reads more than
-//! 1 MiB, and ends after 4.5 seconds whatever Bento does. No transaction is open while it waits.
+//! 1 MiB, and ends after 4.2 seconds whatever Bento does. No transaction is open while it waits.
 
 use crate::outcome::Trouble;
 use crate::secret::Secret;
@@ -21,7 +21,7 @@ use ureq::{Agent, Body, config::Config, http::Response};
 use url::form_urlencoded;
 
 /// Time for all calls of one webhook together.
-const CALL_TIME: Duration = Duration::from_millis(4500);
+const CALL_TIME: Duration = Duration::from_millis(4200);
 /// Time to connect, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Time that is always given to sending fields back: the user exists by then.
