@@ -1,0 +1,401 @@
+//! The contract as an outsider reads it: forms of requests, places of WordPress, answers of Bento and odd values.
+//!
+//! Each test runs the real program on real rows, with cases that no recording has.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise and says so"
+)]
+
+mod support;
+
+use mysql::prelude::Queryable as _;
+use serde_json::{Value, json};
+use support::bento::{Bento, Subscriber, World};
+use support::cgi::{Answer, Body, Program, Request};
+use support::php;
+use support::recording::Base;
+use support::site::Site;
+use support::state::State;
+
+const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
+const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
+const KEY: &str = "a1b2c3d4";
+
+struct Stage {
+    site: Site<'static>,
+    bento: Bento,
+    program: Program,
+    before: State,
+}
+
+/// A site on which Sue is linked, and a Bento that knows her and Nora, who is no user yet.
+fn stage() -> Stage {
+    stage_with(&json!({}), |_| {})
+}
+
+fn stage_with(given: &Value, change: impl FnOnce(&mut World)) -> Stage {
+    let base = Base::load("");
+    let mut site = Site::new(&base, given);
+    let mut world = World::new(base.account(), &base.tags());
+    world
+        .subscribers
+        .push(Subscriber::new(SUE, "sue@example.test", &["13"]));
+    world
+        .subscribers
+        .push(Subscriber::new(NORA, "nora@example.test", &["11"]));
+    change(&mut world);
+    let bento = Bento::start(world);
+    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
+    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
+    let before = State::read(&site.database);
+    Stage {
+        site,
+        bento,
+        program,
+        before,
+    }
+}
+
+impl Stage {
+    fn now(&self) -> State {
+        State::read(&self.site.database)
+    }
+
+    fn difference(&self) -> String {
+        self.before.difference(&self.now())
+    }
+
+    /// The value of a usermeta row as it is now.
+    fn meta(&self, user: u64, key: &str) -> Option<String> {
+        let rows = self.now().meta.remove(&user)?;
+        rows.into_iter().find(|(own, _)| own == key)?.1
+    }
+
+    fn sql(&self, statement: &str) {
+        self.site.database.root().query_drop(statement).unwrap();
+    }
+}
+
+fn target(action: &str) -> String {
+    format!("/?wpf_action={action}&access_key={KEY}")
+}
+
+fn bento_tags(names: &[&str]) -> Option<String> {
+    Some(php::serialize(&json!(names)))
+}
+
+#[test]
+fn a_multipart_form_is_read_as_php_reads_it() {
+    let part = |name: &str, value: &str| {
+        format!("--aXbY\r\nContent-Disposition: form-data; {name}\r\n\r\n{value}\r\n")
+    };
+    let whole = |parts: &[String]| format!("{}--aXbY--\r\n", parts.concat());
+    let key = part("name=\"access_key\"", KEY);
+    let action = part("name=\"wpf_action\"", "update_tags");
+    let contact = part("name=\"contact_id\"", SUE);
+    let kind = "multipart/form-data; boundary=aXbY";
+    let taken = [
+        (kind, whole(&[key.clone(), action.clone(), contact.clone()])),
+        (
+            "Multipart/Form-Data; charset=utf-8; Boundary=\"aXbY\"",
+            whole(&[key.clone(), action.clone(), contact.clone()]),
+        ),
+        (
+            kind,
+            format!(
+                "a preamble\r\n{}",
+                whole(&[
+                    key.clone(),
+                    part("name=wpf_action", "update_tags"),
+                    contact.clone()
+                ])
+            ),
+        ),
+        (
+            kind,
+            whole(&[
+                key.clone(),
+                action.clone(),
+                part("name=\"contact_id\"", "somebody else"),
+                contact.clone(),
+                part("name=\"contact_id\"; filename=\"a.txt\"", "a file"),
+            ]),
+        ),
+    ];
+    for (kind, body) in taken {
+        let stage = stage();
+        let request = Request::post("/", &body).header("Content-Type", kind);
+        let answer = stage.program.run(&request);
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(answer.result(), "applied", "{answer}");
+    }
+    let refused = [
+        ("multipart/form-data", whole(&[key.clone(), action.clone()])),
+        (
+            "multipart/form-data; boundary=other",
+            whole(&[key.clone(), action.clone()]),
+        ),
+        (
+            kind,
+            whole(&[part("name=\"access_key[]\"", KEY), action.clone()]),
+        ),
+        (
+            kind,
+            whole(&[
+                part("name=\"access_key\"; filename=\"key\"", KEY),
+                action.clone(),
+            ]),
+        ),
+    ];
+    let stage = stage();
+    for (kind, body) in refused {
+        let request = Request::post("/", &body).header("Content-Type", kind);
+        let answer = stage.program.run(&request);
+        assert_eq!(answer.status, 403, "{answer}");
+    }
+}
+
+#[test]
+fn the_person_is_found_in_every_form_of_request() {
+    let json = "application/json";
+    let form = "application/x-www-form-urlencoded";
+    let id = format!("{{\"id\":\"{SUE}\"}}");
+    let t = target("update_tags");
+    let found = [
+        (t.clone(), form, id.clone()),
+        (t.clone(), "Application/JSON ; charset=UTF-8", id.clone()),
+        (t.clone(), "", format!("\r\n\t{id}\n")),
+        (
+            t.clone(),
+            json,
+            r#"{"email":"SUE@example.TEST"}"#.to_owned(),
+        ),
+        (
+            t.clone(),
+            json,
+            r#"{"id":null,"email":" sue@example.test\n"}"#.to_owned(),
+        ),
+        (t.clone(), form, "email=sue%40example.test".to_owned()),
+        (format!("{t}&email=sue%40example.test"), json, String::new()),
+        (
+            format!("{t}&email=nobody&email=sue@example.test"),
+            json,
+            "{}".to_owned(),
+        ),
+        (format!("{t}&contact.id={SUE}"), json, String::new()),
+        (format!("{t}&contact%20id=+{SUE}+"), form, String::new()),
+        (
+            format!("{t}&contact_id=wrong"),
+            form,
+            format!("contact_id={SUE}"),
+        ),
+        (
+            format!("{t}&contact_id[]=x&contact_id={SUE}"),
+            json,
+            "[]".to_owned(),
+        ),
+        (
+            format!("/?access_key={KEY}&wpf_action=test&wpf_action=%09UpDaTe_TaGs%0a"),
+            json,
+            id.clone(),
+        ),
+        (
+            format!("/?&&wpf_action=update_tags&=&x&access_key={KEY}&"),
+            json,
+            id.clone(),
+        ),
+    ];
+    for (target, kind, body) in found {
+        let stage = stage();
+        let answer = stage
+            .program
+            .run(&Request::post(&target, &body).header("Content-Type", kind));
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(answer.result(), "applied", "{answer}");
+        assert_eq!(
+            stage.meta(3, "bento_tags"),
+            bento_tags(&["VIP"]),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_number_is_an_id() {
+    let number = |world: &mut World| {
+        world.subscribers[0].uuid = "9007199254740993".to_owned();
+    };
+    for body in [
+        r#"{"id":9007199254740993}"#,
+        r#"{"id":"9007199254740993"}"#,
+        r#"{"id": 9007199254740993 , "email":null}"#,
+    ] {
+        let stage = stage_with(&json!({}), number);
+        stage.sql("UPDATE wp_usermeta SET meta_value = '9007199254740993' WHERE user_id = 3 AND meta_key = 'bento_contact_id'");
+        let answer = stage
+            .program
+            .run(&Request::post(&target("update_tags"), body));
+        assert_eq!(answer.result(), "applied", "{answer}");
+    }
+}
+
+#[test]
+fn what_names_nobody_is_400_and_says_what_to_put_into_bento() {
+    let stage = stage();
+    let bodies = [
+        "null",
+        "true",
+        "5",
+        "\"\"",
+        "[]",
+        "[{}]",
+        "{",
+        "{}}",
+        "{'id':'x'}",
+        "{\"id\":}",
+        r#"{"id":"{{ visitor.uuid }}"}"#,
+        r#"{"id":"{{visitor.uuid}}","email":"{{visitor.email}}"}"#,
+        r#"{"id":"{% if x %}"}"#,
+        r#"{"id":"","email":""}"#,
+        r#"{"id":null,"email":null}"#,
+        r#"{"id":" \t\r\n "}"#,
+        r#"{"id":1e3}"#,
+        r#"{"id":99999999999999999999}"#,
+        r#"{"id":false}"#,
+        r#"{"id":[]}"#,
+        r#"{"email":{"a":"sue@example.test"}}"#,
+        r#"{"email":"sue@example"}"#,
+        r#"{"email":"sue@example.test\r\nBcc: x@y.zz"}"#,
+        "{\"id\":\"\u{fffe}\\u0000\"}",
+        r#"{"ID":"c0ffee00-0000-4000-8000-000000000003"}"#,
+        r#"{"visitor":{"id":"c0ffee00-0000-4000-8000-000000000003"}}"#,
+        "\u{feff}\u{feff}{\"id\":\"x\"}",
+    ];
+    for body in bodies {
+        for action in ["update_tags", "update", "add"] {
+            let answer = stage.program.run(&Request::post(&target(action), body));
+            assert_eq!(answer.status, 400, "{answer}");
+            let reason = answer.json()["reason"].as_str().unwrap().to_owned();
+            assert!(reason.contains("\"JSON Payload\""), "{reason}");
+        }
+    }
+    let bytes = [&b"\xff\xfe{\x00}\x00"[..], b"{\"id\":\"\xff\"}", b"\x00"];
+    for bytes in bytes {
+        let request = Request::post(&target("add"), "").body(Body::Exact(bytes.to_vec()));
+        let answer = stage.program.run(&request);
+        assert_eq!(answer.status, 400, "{answer}");
+    }
+    assert_eq!(stage.difference(), "");
+    assert!(stage.bento.calls().is_empty());
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_do_not_hide_the_other_parameters() {
+    use std::os::unix::ffi::OsStringExt as _;
+    use std::process::Command;
+    let stage = stage();
+    let mut query = format!("x=\u{0}&wpf_action=test&access_key={KEY}").into_bytes();
+    query[2] = 0xff;
+    let output = Command::new(env!("CARGO_BIN_EXE_bento-webhooks"))
+        .env_clear()
+        .env("GATEWAY_INTERFACE", "CGI/1.1")
+        .env("REQUEST_METHOD", "GET")
+        .env("BENTO_WEBHOOKS_WORDPRESS", stage.site.folder())
+        .env("QUERY_STRING", std::ffi::OsString::from_vec(query))
+        .output()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert!(answer.starts_with("Status: 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("{\"success\":true}"), "{answer}");
+}
+
+#[test]
+fn a_browser_gets_a_page_and_everybody_else_json() {
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+    let table = [
+        (browser, true),
+        ("text/html", true),
+        ("TEXT/HTML", true),
+        ("application/xml, text/html;level=1 , */*", true),
+        ("text/html;q=0.1,application/json", true),
+        ("", false),
+        ("*/*", false),
+        ("application/json", false),
+        ("Application/JSON, text/html", false),
+        ("application/json, text/html", false),
+        ("*/*;q=0.1, text/html", false),
+        ("text/*", false),
+        ("text/plain, image/png", false),
+    ];
+    let stage = stage();
+    let huge = Body::Exact(vec![b' '; (1 << 20) + 1]);
+    let put = Request {
+        method: "PUT".to_owned(),
+        ..Request::post(&target("add"), "{}")
+    };
+    let requests = [
+        (Request::get(&target("test")), 200),
+        (Request::get(&target("nonsense")), 400),
+        (Request::get("/?wpf_action=test"), 403),
+        (put, 405),
+        (Request::post(&target("add"), "").body(huge), 413),
+    ];
+    for (accept, is_page) in table {
+        for (request, status) in &requests {
+            let answer = stage.program.run(&request.clone().header("Accept", accept));
+            check_answer(&answer, *status, is_page);
+        }
+    }
+    stage.sql("DROP TABLE wp_options");
+    for (accept, is_page) in table {
+        let answer = stage
+            .program
+            .run(&Request::get(&target("test")).header("Accept", accept));
+        check_answer(&answer, 503, is_page);
+    }
+}
+
+fn check_answer(answer: &Answer, status: u16, is_page: bool) {
+    assert_eq!(answer.status, status, "{answer}");
+    let kind = answer.header("Content-Type").unwrap();
+    assert_eq!(kind.starts_with("text/html"), is_page, "{answer}");
+    let name = answer.header("X-Bento-Webhooks").unwrap();
+    assert!(name.contains(env!("CARGO_PKG_VERSION")), "{answer}");
+    if !is_page {
+        answer.json();
+        return;
+    }
+    assert!(answer.body.starts_with("<!DOCTYPE html>"), "{answer}");
+    for other in ["http://", "https://", "<script", "<img", "<link"] {
+        assert!(!answer.body.contains(other), "{other}\n{answer}");
+    }
+}
+
+#[test]
+fn head_and_options_change_nothing() {
+    let stage = stage();
+    for (method, action, status) in [
+        ("HEAD", "add", 200),
+        ("HEAD", "test", 200),
+        ("head", "update", 200),
+        ("OPTIONS", "add", 405),
+        ("PUT", "add", 405),
+    ] {
+        let request = Request {
+            method: method.to_owned(),
+            ..Request::post(&target(action), &json!({"id": NORA}).to_string())
+        };
+        // The test's own reader wants HEAD in capitals; a server always sends it so.
+        let request = Request {
+            method: request.method.to_ascii_uppercase(),
+            ..request
+        };
+        let answer = stage.program.run(&request);
+        assert_eq!(answer.status, status, "{answer}");
+    }
+    assert_eq!(stage.difference(), "");
+    assert!(stage.bento.calls().is_empty());
+}
