@@ -126,11 +126,7 @@ impl<'a> Job<'a> {
             Ok(None) => return Ok(self.ignore_unknown_person(found.as_ref())),
             Err(trouble) => return Err(self.note_failure(found.as_ref(), trouble)),
         };
-        // A user found by the address in the request must be the one whom Bento means: otherwise one person's data would
-        // land in another's account.
-        let is_same =
-            |found: &Found| found.link == Link::ContactId || subscriber.has_email(&found.email);
-        let found = found.filter(is_same);
+        let found = found.filter(|found| is_meant(found, &subscriber));
         if found.is_none() && self.webhook.action != Action::Add {
             return Ok(self.ignore_unknown_user());
         }
@@ -245,7 +241,14 @@ impl<'a> Job<'a> {
                     return self.finish(user, *plan, wrote, person, &fresh, bento);
                 }
                 Step::Refused(reason) => return Ok(self.refuse_add(reason)),
-                Step::Again => found = self.find()?,
+                Step::Again => {
+                    found = self
+                        .find()?
+                        .filter(|found| is_meant(found, &person.subscriber));
+                }
+            }
+            if found.is_none() && self.webhook.action != Action::Add {
+                return Ok(self.ignore_unknown_user());
             }
         }
         Err(Trouble::database(
@@ -653,6 +656,12 @@ struct Fetched {
     subscriber: Subscriber,
     tags: Vec<String>,
     complete: bool,
+}
+
+/// Whether the user is the one whom Bento means. Found by the address in the request alone, it must be Bento's address too:
+/// otherwise one person's data would land in another's account.
+fn is_meant(found: &Found, subscriber: &Subscriber) -> bool {
+    found.link == Link::ContactId || subscriber.has_email(&found.email)
 }
 
 /// Whether a user with this id or address is there now that the lock is held.

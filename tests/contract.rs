@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
 use support::bento::{Bento, Subscriber, World};
@@ -66,6 +68,13 @@ impl Stage {
 
     fn difference(&self) -> String {
         self.before.difference(&self.now())
+    }
+
+    fn send(&self, action: &str, id: &str) -> Answer {
+        self.program.run(&Request::post(
+            &target(action),
+            &json!({"id": id}).to_string(),
+        ))
     }
 
     /// The value of a usermeta row as it is now.
@@ -398,4 +407,28 @@ fn head_and_options_change_nothing() {
     }
     assert_eq!(stage.difference(), "");
     assert!(stage.bento.calls().is_empty());
+}
+
+/// A user can be deleted while Bento is asked; that must not bring them back.
+#[test]
+fn a_user_who_vanishes_while_bento_is_asked_is_not_made_again() {
+    for (action, users) in [("update_tags", 0), ("update", 0), ("add", 1)] {
+        let later = |world: &mut World| world.latency = Duration::from_millis(700);
+        let stage = stage_with(&json!({}), later);
+        let answer = std::thread::scope(|scope| {
+            let run = scope.spawn(|| stage.send(action, SUE));
+            while stage.bento.calls().is_empty() {
+                std::thread::yield_now();
+            }
+            stage.sql("DELETE FROM wp_users WHERE ID = 3");
+            stage.sql("DELETE FROM wp_usermeta WHERE user_id = 3");
+            run.join().unwrap()
+        });
+        assert_eq!(answer.status, 200, "{answer}");
+        let left = stage.now().users;
+        let sues = left
+            .values()
+            .filter(|user| user["user_email"] == "sue@example.test");
+        assert_eq!(sues.count(), users, "{action}\n{answer}");
+    }
 }
