@@ -677,7 +677,10 @@ fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Tr
 
 /// Whether any text is beyond U+00FF, so that the columns' charset matters.
 fn has_astral(person: &Fetched) -> bool {
-    let beyond = |text: &str| text.chars().any(|c| c > '\u{ff}');
+    let beyond = |text: &str| !Repertoire::Latin.holds(text);
+    if person.tags.iter().any(|name| beyond(name)) {
+        return true;
+    }
     let mut stack: Vec<&serde_json::Value> = person.subscriber.fields.values().collect();
     while let Some(value) = stack.pop() {
         match value {

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
-use support::bento::{Bento, Subscriber, World};
+use support::bento::{Bento, Subscriber, Tag, World};
 use support::cgi::{Answer, Body, Program, Request};
 use support::php;
 use support::recording::Base;
 use support::site::Site;
-use support::state::State;
+use support::state::{self, State};
 
 const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
 const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
@@ -430,5 +430,49 @@ fn a_user_who_vanishes_while_bento_is_asked_is_not_made_again() {
             .values()
             .filter(|user| user["user_email"] == "sue@example.test");
         assert_eq!(sues.count(), users, "{action}\n{answer}");
+    }
+}
+
+/// Old sites have tables in `utf8`, which hold no emoji; MariaDB would store `?` and break the lengths in serialized text.
+#[test]
+fn emoji_in_a_table_without_them_break_nothing() {
+    let party = |world: &mut World| {
+        world.tags.push(Tag {
+            id: json!("77"),
+            name: json!("Party 🎉"),
+            discarded_at: Value::Null,
+        });
+        world.subscribers[0].cached_tag_ids = json!(["13", "77"]);
+        world.subscribers[0].fields = json!({"company": "Ü GmbH €", "phone": "☎ 🎉"});
+    };
+    for action in ["update_tags", "update"] {
+        let stage = stage_with(&json!({}), party);
+        for table in ["wp_usermeta", "wp_options", "wp_users", "wp_wpf_logging"] {
+            stage.sql(&format!(
+                "ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci"
+            ));
+        }
+        let answer = stage.send(action, SUE);
+        assert_eq!(answer.status, 200, "{answer}");
+        let now = stage.now();
+        assert_eq!(
+            now.options["wpf_options"], stage.before.options["wpf_options"],
+            "the one new tag cannot be stored"
+        );
+        let tags = &now.options["wpf_available_tags"].0;
+        assert!(tags.contains("VIP") && !tags.contains("Party"), "{tags}");
+        assert_eq!(stage.meta(3, "bento_tags"), bento_tags(&["VIP"]));
+        let told = state::log(&stage.site.database);
+        assert!(
+            told.iter().any(|row| row.message.contains("Party")),
+            "{told:?}"
+        );
+        for (key, value) in &now.meta[&3] {
+            let value = value.clone().unwrap_or_default();
+            assert!(!value.contains('?'), "{key}: {value}\n{answer}");
+        }
+        if action == "update" {
+            assert_eq!(stage.meta(3, "company").as_deref(), Some("Ü GmbH €"));
+        }
     }
 }
