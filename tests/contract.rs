@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
-use support::bento::{Bento, Subscriber, Tag, World};
+use support::bento::{Bento, Fault, Script, Subscriber, Tag, World};
 use support::cgi::{Answer, Body, Program, Request};
 use support::php;
 use support::recording::Base;
@@ -474,5 +474,71 @@ fn emoji_in_a_table_without_them_break_nothing() {
         if action == "update" {
             assert_eq!(stage.meta(3, "company").as_deref(), Some("Ü GmbH €"));
         }
+    }
+}
+
+/// Rule 3 of `recordings/README.md`: Bento says that it does not know the person.
+#[test]
+fn bento_that_knows_nobody_changes_nothing() {
+    let answers = [
+        Fault::status(200, "{}"),
+        Fault::status(200, r#"{"data":null}"#),
+        Fault::status(404, r#"{"error":"Not Found"}"#),
+        Fault::status(404, r#"{"success":false,"message":"not found"}"#),
+        Fault::status(404, r#"{"errors":[{"field":"uuid","message":"unknown"}]}"#),
+    ];
+    for fault in answers {
+        for (action, id) in [
+            ("update_tags", SUE),
+            ("update", SUE),
+            ("add", SUE),
+            ("add", NORA),
+        ] {
+            let script = Script::always(fault.clone());
+            let stage = stage_with(&json!({}), |world| world.scripts.push(script));
+            let answer = stage.send(action, id);
+            assert_eq!(answer.status, 200, "{fault:?}\n{answer}");
+            assert_eq!(answer.result(), "ignored", "{fault:?}\n{answer}");
+            assert_eq!(stage.difference(), "", "{fault:?}\n{answer}");
+            assert_eq!(stage.bento.calls().len(), 1, "{fault:?}\n{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_password_that_bento_does_not_take_is_told() {
+    let given = json!({"changed_settings": {"return_password_field": ["", "secret_field"]}});
+    let refusals = [
+        Fault::status(500, "{}"),
+        Fault::status(401, r#"{"error":"Unauthorized"}"#),
+        Fault::status(200, r#"{"results":0,"failed":1}"#),
+        Fault::status(200, r#"{"success":false}"#),
+        Fault::html(200, "<p>Checking your browser</p>"),
+        Fault::Close,
+        Fault::Redirect("http://127.0.0.1:1/".to_owned()),
+    ];
+    for fault in refusals {
+        let script = Script {
+            fault: fault.clone(),
+            skip: 1,
+            times: usize::MAX,
+        };
+        let stage = stage_with(&given, |world| world.scripts.push(script));
+        let answer = stage.send("add", NORA);
+        assert_eq!(answer.result(), "applied", "{fault:?}\n{answer}");
+        let reason = answer.json()["reason"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        assert!(reason.contains("password"), "{fault:?}\n{answer}");
+        let errors = state::log(&stage.site.database);
+        assert!(errors.iter().any(|row| row.level == 500), "{fault:?}");
+        let calls = stage.bento.calls();
+        let post: Value = serde_json::from_str(&calls[1].body).unwrap();
+        let password = post["command"][0]["query"]["value"].as_str().unwrap();
+        for row in &errors {
+            assert!(!row.message.contains(password) && !row.context.contains(password));
+        }
+        assert!(!answer.body.contains(password) && !answer.stderr.contains(password));
     }
 }
