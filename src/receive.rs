@@ -363,7 +363,7 @@ impl<'a> Job<'a> {
                 .chain(&plan.log)
                 .map(|entry| row(entry, user, webhook))
                 .collect();
-            site.log(&rows, settings.logging, &local, config.release());
+            site.log(&rows, settings.logging, &local, config.release())?;
             Ok(Step::Done {
                 user,
                 plan: Box::new(plan),
@@ -400,7 +400,7 @@ impl<'a> Job<'a> {
         bento: &Bento<'_>,
     ) -> Result<Outcome, Trouble> {
         let remark = self.send_back(user, &plan.returns, &person.subscriber.uuid, fresh, bento);
-        self.site.trim_log();
+        self.site.trim_log(self.settings.logging);
         if !person.complete {
             return Err(Trouble::Tag);
         }

@@ -477,6 +477,24 @@ fn emoji_in_a_table_without_them_break_nothing() {
     }
 }
 
+#[test]
+fn a_log_that_is_off_is_left_alone() {
+    let off = json!({"changed_settings": {"enable_logging": [1, "0"]}});
+    let stage = stage_with(&off, |_| {});
+    let row = "('2024-01-01 00:00:00',200,0,'api','old')";
+    let rows = vec![row; 10_050].join(",");
+    stage.sql(&format!(
+        "INSERT INTO wp_wpf_logging (timestamp,level,user,source,message) VALUES {rows}"
+    ));
+    for (action, id) in [("update_tags", SUE), ("add", NORA), ("update", "nobody")] {
+        let answer = stage.send(action, id);
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    let answer = stage.program.run(&Request::post(&target("nonsense"), ""));
+    assert_eq!(answer.status, 400, "{answer}");
+    assert_eq!(state::log(&stage.site.database).len(), 10_050);
+}
+
 /// Rule 3 of `recordings/README.md`: Bento says that it does not know the person.
 #[test]
 fn bento_that_knows_nobody_changes_nothing() {
@@ -541,4 +559,29 @@ fn a_password_that_bento_does_not_take_is_told() {
         }
         assert!(!answer.body.contains(password) && !answer.stderr.contains(password));
     }
+}
+
+#[test]
+fn the_log_follows_its_settings() {
+    let rows = |errors_only: &str, badge: &str, id: &str| {
+        let given = json!({"changed_settings": {
+            "logging_errors_only": ["0", errors_only], "logging_badge": ["0", badge],
+        }});
+        let stage = stage_with(&given, |_| {});
+        stage.send("add", id);
+        let count = stage.now().options.get("wpf_logs_unseen_errors").cloned();
+        let levels = state::log(&stage.site.database)
+            .into_iter()
+            .map(|row| row.level);
+        (levels.collect::<Vec<u32>>(), count.map(|(value, _)| value))
+    };
+    let (levels, count) = rows("1", "1", NORA);
+    assert_eq!((levels, count), (vec![], None));
+    let (levels, count) = rows("1", "1", "nobody");
+    assert_eq!(levels, [500, 500]);
+    assert_eq!(count.as_deref(), Some("2"));
+    let (levels, count) = rows("1", "0", "nobody");
+    assert_eq!((levels, count), (vec![500, 500], None));
+    let (levels, _) = rows("0", "1", NORA);
+    assert!(levels.len() > 1 && !levels.contains(&500), "{levels:?}");
 }
