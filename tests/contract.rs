@@ -495,6 +495,32 @@ fn a_log_that_is_off_is_left_alone() {
     assert_eq!(state::log(&stage.site.database).len(), 10_050);
 }
 
+/// A password that is mapped to a second field is still a password.
+#[test]
+fn no_log_row_shows_a_password_under_another_name() {
+    let given = json!({"changed_settings": {
+        "return_password_field": ["", "generated_password"],
+        "contact_fields.user_pass": {"active": "1", "type": "text", "crm_field": "password"},
+        "contact_fields.pass_copy": {"active": "1", "type": "text", "crm_field": "password"},
+        "contact_fields.first_pass": {"active": "1", "type": "text", "crm_field": "generated_password"},
+    }});
+    let known = |world: &mut World| {
+        for person in &mut world.subscribers {
+            person.fields = json!({"password": "s3cret-one", "generated_password": "s3cret-two"});
+        }
+    };
+    let stage = stage_with(&given, known);
+    for (action, id) in [("update", SUE), ("add", NORA)] {
+        let answer = stage.send(action, id);
+        assert_eq!(answer.result(), "applied", "{answer}");
+        assert!(!answer.stderr.contains("s3cret"), "{answer}");
+    }
+    for row in state::log(&stage.site.database) {
+        assert!(!row.message.contains("s3cret"), "{row:?}");
+        assert!(!row.context.contains("s3cret"), "{row:?}");
+    }
+}
+
 /// Rule 3 of `recordings/README.md`: Bento says that it does not know the person.
 #[test]
 fn bento_that_knows_nobody_changes_nothing() {
