@@ -203,7 +203,10 @@ impl<'a> Job<'a> {
             .into_iter()
             .map(|(id, name)| (id, cleaner.sanitize_text_field(&name)));
         let fresh: Vec<(u64, String)> = fresh.collect();
-        self.site.save_tags(&fresh, self.config.release())?;
+        // An empty list contradicts the tag that the person holds; it must not empty WP Fusion's own.
+        if !fresh.is_empty() {
+            self.site.save_tags(&fresh, self.config.release())?;
+        }
         let name = |id: &String| {
             let fresh = fresh
                 .iter()

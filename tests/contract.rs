@@ -549,6 +549,72 @@ fn bento_that_knows_nobody_changes_nothing() {
     }
 }
 
+/// Rule 5 of `recordings/README.md`, with the odd lists that Bento may give.
+#[test]
+fn a_tag_that_bento_does_not_name_takes_none_away() {
+    let tag = |id: Value, name: Value| Tag {
+        id,
+        name,
+        discarded_at: Value::Null,
+    };
+    let lists: [(&str, Vec<Tag>); 4] = [
+        ("missing", vec![tag(json!("13"), json!("VIP"))]),
+        (
+            "without a name",
+            vec![tag(json!(13), json!("VIP")), tag(json!(66), Value::Null)],
+        ),
+        ("empty", Vec::new()),
+        (
+            "with odd entries",
+            vec![
+                tag(json!("x"), json!("X")),
+                tag(json!(null), json!({})),
+                tag(json!(13), json!("VIP")),
+            ],
+        ),
+    ];
+    for (what, tags) in lists {
+        let stage = stage_with(&json!({}), |world| {
+            world.tags = tags;
+            world.subscribers[0].cached_tag_ids = json!([66, "13"]);
+        });
+        let answer = stage.send("update_tags", SUE);
+        assert_eq!(answer.status, 503, "{what}\n{answer}");
+        assert!(answer.header("Retry-After").is_some(), "{what}\n{answer}");
+        assert_eq!(
+            stage.meta(3, "bento_tags"),
+            bento_tags(&["Customer", "Newsletter", "VIP"]),
+            "{what}\n{answer}"
+        );
+        let available = &stage.now().options["wpf_available_tags"].0;
+        assert!(available.contains("VIP"), "{what}: {available}");
+        assert_eq!(stage.bento.calls().len(), 2, "{what}\n{answer}");
+        // The name appears: nothing needs to be mended by hand.
+        stage.bento.world().tags = vec![
+            tag(json!("66"), json!("Late")),
+            tag(json!("13"), json!("VIP")),
+        ];
+        let answer = stage.send("update_tags", SUE);
+        assert_eq!(answer.result(), "applied", "{what}\n{answer}");
+        assert_eq!(
+            stage.meta(3, "bento_tags"),
+            bento_tags(&["Late", "VIP"]),
+            "{what}"
+        );
+    }
+    let discarded = |world: &mut World| {
+        world.tags.push(Tag {
+            id: json!(66),
+            name: json!("Old"),
+            discarded_at: json!("2024-01-01T00:00:00Z"),
+        });
+        world.subscribers[0].cached_tag_ids = json!([66, 13]);
+    };
+    let stage = stage_with(&json!({}), discarded);
+    assert_eq!(stage.send("update_tags", SUE).result(), "applied");
+    assert_eq!(stage.meta(3, "bento_tags"), bento_tags(&["Old", "VIP"]));
+}
+
 #[test]
 fn a_password_that_bento_does_not_take_is_told() {
     let given = json!({"changed_settings": {"return_password_field": ["", "secret_field"]}});
