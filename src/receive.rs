@@ -70,10 +70,12 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
 
 /// Finds WordPress and reads its wp-config.php.
 fn configure(env: Environment<'_>) -> Result<Config, Trouble> {
-    let is_wordpress = |folder: &std::path::Path| {
-        folder.join("wp-includes/version.php").is_file() || folder.join("wp-config.php").is_file()
-    };
-    let folder = cgi::wordpress_folder(env, &is_wordpress).ok_or_else(|| {
+    let has_release = |folder: &Path| folder.join("wp-includes/version.php").is_file();
+    // A folder with nothing but wp-config.php is not WordPress, but worth an error that names it.
+    let has_config = |folder: &Path| folder.join("wp-config.php").is_file();
+    let folder = cgi::wordpress_folder(env, &has_release)
+        .or_else(|| cgi::wordpress_folder(env, &has_config));
+    let folder = folder.ok_or_else(|| {
         Trouble::Setup("no WordPress folder found; set BENTO_WEBHOOKS_WORDPRESS to the folder of wp-config.php".to_owned())
     })?;
     let surroundings = Surroundings {

@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use mysql::prelude::Queryable as _;
@@ -547,6 +549,67 @@ fn bento_that_knows_nobody_changes_nothing() {
             assert_eq!(stage.bento.calls().len(), 1, "{fault:?}\n{answer}");
         }
     }
+}
+
+/// A page of the program that finds WordPress by itself.
+fn lost(stage: &Stage, variables: &[(&str, &Path)]) -> Answer {
+    let mut request = Request::get(&target("test"));
+    let unset = ("BENTO_WEBHOOKS_WORDPRESS".to_owned(), String::new());
+    request.environment = variables
+        .iter()
+        .map(|(name, path)| ((*name).to_owned(), path.display().to_string()))
+        .chain([unset])
+        .collect();
+    stage.program.run(&request)
+}
+
+#[test]
+fn wordpress_is_found_from_the_script_and_from_the_document_root() {
+    let stage = stage();
+    let home = stage.site.folder().to_path_buf();
+    for folder in ["cgi-bin/deep", "public/wp", "elsewhere/wp-content"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    let nowhere = Path::new("/usr/lib/cgi-bin/bento-webhooks");
+    let found = |variables: &[(&str, &Path)]| {
+        let answer = lost(&stage, variables);
+        assert_eq!(answer.status, 200, "{variables:?}\n{answer}");
+    };
+    let script = "SCRIPT_FILENAME";
+    let root = "DOCUMENT_ROOT";
+    found(&[(script, &home.join("bento-webhooks"))]);
+    found(&[(script, &home.join("cgi-bin/deep/bento-webhooks"))]);
+    found(&[(script, nowhere), (root, &home)]);
+    found(&[(script, nowhere), (root, &home.join("public"))]);
+    found(&[(root, &home.join("public/"))]);
+    let answer = lost(
+        &stage,
+        &[(script, nowhere), (root, &home.join("public/wp"))],
+    );
+    assert_eq!(answer.status, 503, "two folders up is too far\n{answer}");
+    assert!(
+        answer.stderr.contains("BENTO_WEBHOOKS_WORDPRESS"),
+        "{answer}"
+    );
+    let answer = lost(&stage, &[]);
+    assert_eq!(answer.status, 503, "{answer}");
+    // WordPress in a folder of its own, with wp-config.php beside that folder.
+    let inner = home.join("public/wp");
+    fs::rename(home.join("wp-includes"), inner.join("wp-includes")).unwrap();
+    fs::rename(
+        home.join("wp-config.php"),
+        home.join("public/wp-config.php"),
+    )
+    .unwrap();
+    fs::remove_file(home.join("wp-settings.php")).unwrap();
+    found(&[(script, nowhere), (root, &inner)]);
+    found(&[(script, &inner.join("bento-webhooks"))]);
+    found(&[("BENTO_WEBHOOKS_WORDPRESS_", &inner), (root, &inner)]);
+    // The script lies beside wp-config.php, outside of WordPress.
+    found(&[
+        (script, &home.join("public/cgi/bento-webhooks")),
+        (root, &inner),
+    ]);
 }
 
 /// Rule 5 of `recordings/README.md`, with the odd lists that Bento may give.
