@@ -64,7 +64,18 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
             action: Action::Test,
             ..
         }) => Ok(Ending::Tested.into()),
-        Ok(webhook) => job(webhook).run(),
+        Ok(webhook) => {
+            let mut outcome = Outcome {
+                action: Some(webhook.action.name()),
+                contact_id: webhook.person.as_ref().and_then(|person| person.id.clone()),
+                user_id: None,
+                ending: Ending::Unchanged,
+            };
+            Ok(job(webhook).run().unwrap_or_else(|trouble| {
+                outcome.ending = Ending::Failed(trouble);
+                outcome
+            }))
+        }
     }
 }
 

@@ -717,6 +717,21 @@ fn a_password_that_bento_does_not_take_is_told() {
 }
 
 #[test]
+fn a_failure_says_which_webhook_failed() {
+    let broken = |world: &mut World| {
+        world.scripts.push(Script::always(Fault::status(500, "{}")));
+    };
+    let stage = stage_with(&json!({}), broken);
+    let answer = stage.send("update", SUE);
+    let told = answer.json();
+    assert_eq!(told["action"], "update", "{answer}");
+    assert_eq!(told["contact_id"], SUE, "{answer}");
+    let line = format!("failed update contact={SUE}");
+    assert!(answer.stderr.contains(&line), "{answer}");
+    assert_eq!(answer.stderr.lines().count(), 1, "{answer}");
+}
+
+#[test]
 fn the_log_follows_its_settings() {
     let rows = |errors_only: &str, badge: &str, id: &str| {
         let given = json!({"changed_settings": {
