@@ -551,6 +551,103 @@ fn bento_that_knows_nobody_changes_nothing() {
     }
 }
 
+/// A person as Bento's API shows them, with some members changed.
+fn shown(change: impl FnOnce(&mut Value)) -> String {
+    let mut person = Subscriber::new(SUE, "sue@example.test", &["13"]).to_json();
+    change(&mut person["data"]["attributes"]);
+    person.to_string()
+}
+
+#[test]
+fn odd_answers_about_the_person_change_nothing() {
+    let set = |name: &'static str, value: Value| shown(|a| a[name] = value);
+    let without = |name: &str| shown(|a| drop(a.as_object_mut().unwrap().shift_remove(name)));
+    let bodies = [
+        set("cached_tag_ids", json!(null)),
+        set("cached_tag_ids", json!("13,11")),
+        set("cached_tag_ids", json!({"0": "13"})),
+        set("cached_tag_ids", json!([null])),
+        set("cached_tag_ids", json!([["13"]])),
+        set("cached_tag_ids", json!([13.5])),
+        set("cached_tag_ids", json!([true])),
+        without("cached_tag_ids"),
+        set("uuid", json!(null)),
+        set("uuid", json!("")),
+        set("uuid", json!(["c0ffee00-0000-4000-8000-000000000003"])),
+        without("uuid"),
+        set("email", json!({})),
+        set("email", json!(5)),
+        set("fields", json!("none")),
+        set("fields", json!(["a"])),
+        shown(|a| {
+            a["uuid"] = json!(NORA);
+            a["email"] = json!("nora@example.test");
+        }),
+        shown(|a| {
+            a["uuid"] = json!(NORA);
+            a["email"] = json!(null);
+        }),
+        json!({"data": [Subscriber::new(SUE, "sue@example.test", &[]).to_json()["data"]]}).to_string(),
+        json!({"data": {"id": "1", "type": "visitors"}}).to_string(),
+        json!({"success": false, "data": Subscriber::new(SUE, "sue@example.test", &[]).to_json()["data"]}).to_string(),
+        json!({"error": "internal"}).to_string(),
+        json!({"data": "sue"}).to_string(),
+        json!({"data": false}).to_string(),
+        "0".to_owned(),
+        "\"\"".to_owned(),
+        "[[]]".to_owned(),
+    ];
+    for body in bodies {
+        let stage = stage_with(&json!({}), |world| {
+            world
+                .scripts
+                .push(Script::always(Fault::status(200, &body)));
+        });
+        for action in ["update_tags", "update", "add"] {
+            let answer = stage.send(action, SUE);
+            assert_eq!(answer.status, 503, "{body}\n{answer}");
+            assert_eq!(answer.result(), "failed", "{body}\n{answer}");
+            assert!(answer.header("Retry-After").is_some(), "{body}\n{answer}");
+            assert_eq!(stage.difference(), "", "{body}\n{answer}");
+        }
+    }
+}
+
+#[test]
+fn harmless_variants_of_the_answer_are_taken() {
+    let set = |name: &'static str, value: Value| shown(|a| a[name] = value);
+    let bodies = [
+        set("cached_tag_ids", json!([13])),
+        set("fields", json!(null)),
+        set("fields", json!([])),
+        set("fields", json!({"fields": {}, "timestamp": null})),
+        set("email", json!(null)),
+        set("email", json!("SUE@EXAMPLE.TEST")),
+        set("uuid", json!(SUE.to_uppercase())),
+        // After a merge Bento answers with the oldest uuid; the address tells that it is the same person.
+        set("uuid", json!("0ldest00-0000-4000-8000-000000000001")),
+        set("navigation_url", json!(null)),
+        set("unsubscribed_at", json!("2024-01-01T00:00:00Z")),
+        set("surprise", json!([{}])),
+    ];
+    for body in bodies {
+        let stage = stage_with(&json!({}), |world| {
+            world
+                .scripts
+                .push(Script::always(Fault::status(200, &body)));
+        });
+        let answer = stage.send("update", SUE);
+        assert_eq!(answer.result(), "applied", "{body}\n{answer}");
+        let mut wanted = stage.before.clone();
+        for (key, value) in wanted.meta.get_mut(&3).unwrap() {
+            if key == "bento_tags" {
+                *value = bento_tags(&["VIP"]);
+            }
+        }
+        assert_eq!(wanted.difference(&stage.now()), "", "{body}\n{answer}");
+    }
+}
+
 /// A page of the program that finds WordPress by itself.
 fn lost(stage: &Stage, variables: &[(&str, &Path)]) -> Answer {
     let mut request = Request::get(&target("test"));
@@ -610,6 +707,183 @@ fn wordpress_is_found_from_the_script_and_from_the_document_root() {
         (script, &home.join("public/cgi/bento-webhooks")),
         (root, &inner),
     ]);
+}
+
+/// The site under another table prefix.
+fn with_prefix(stage: &Stage, prefix: &str) {
+    for table in ["users", "usermeta", "options", "wpf_logging"] {
+        stage.sql(&format!("RENAME TABLE wp_{table} TO {prefix}{table}"));
+    }
+    for key in ["capabilities", "user_level"] {
+        stage.sql(&format!(
+            "UPDATE {prefix}usermeta SET meta_key = '{prefix}{key}' WHERE meta_key = 'wp_{key}'"
+        ));
+    }
+    stage.sql(&format!("UPDATE {prefix}options SET option_name = '{prefix}user_roles' WHERE option_name = 'wp_user_roles'"));
+}
+
+#[test]
+fn the_capabilities_field_follows_the_table_prefix() {
+    let given = json!({"changed_settings": {
+        "contact_fields.x9_capabilities": {"active": "1", "type": "text", "crm_field": "caps"},
+        "contact_fields.wp_capabilities": {"active": "1", "type": "text", "crm_field": "caps"},
+        "contact_fields.x9_user_level": {"active": "1", "type": "text", "crm_field": "level"},
+    }});
+    let stage = stage_with(&given, |world| {
+        world.subscribers[0].fields = json!({"caps": "author,administrator", "level": "10"});
+        world.subscribers[1].fields = json!({"caps": ["contributor", "editor"], "level": "10"});
+    });
+    with_prefix(&stage, "x9_");
+    let mut request = Request::post(&target("update"), &json!({"id": SUE}).to_string());
+    request.environment = vec![("BENTO_WEBHOOKS_TABLE_PREFIX".to_owned(), "x9_".to_owned())];
+    let answer = stage.program.run(&request);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    request.target = target("add");
+    request.body = Body::Exact(json!({"id": NORA}).to_string().into_bytes());
+    let answer = stage.program.run(&request);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let mut root = stage.site.database.root();
+    let rows = state::rows(
+        &mut root,
+        "SELECT user_id, meta_key, meta_value FROM x9_usermeta WHERE user_id IN (3, 7) AND meta_key LIKE '%capabilities' OR meta_key LIKE '%user_level' AND user_id IN (3, 7) ORDER BY umeta_id",
+    );
+    let found: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect())
+        .collect();
+    let row = |user: &str, key: &str, value: &str| {
+        vec![user.to_owned(), key.to_owned(), value.to_owned()]
+    };
+    let caps = |role: &str| php::serialize(&json!({role: true}));
+    assert_eq!(
+        found,
+        [
+            row("3", "x9_capabilities", &caps("author")),
+            row("3", "x9_user_level", "0"),
+            row("7", "x9_capabilities", &caps("contributor")),
+            row("7", "x9_user_level", "0"),
+        ]
+    );
+}
+
+#[test]
+fn values_of_every_kind_are_stored_as_wordpress_would() {
+    let table: [(Value, Option<&str>); 26] = [
+        (json!("0"), Some("0")),
+        (json!(0), Some("0")),
+        (json!(false), None),
+        (json!(null), None),
+        (json!(""), None),
+        (json!([]), None),
+        (json!({}), None),
+        (json!(true), Some("1")),
+        (json!(-17), Some("-17")),
+        (json!(1.5), Some("1.5")),
+        (json!(2.0), Some("2")),
+        (json!(9007199254740993_i64), Some("9007199254740993")),
+        (json!(18446744073709551615_u64), Some("1.844674407371E+19")),
+        (json!(1e300), Some("1.0E+300")),
+        (json!("i:5;"), Some("s:4:\"i:5;\";")),
+        (json!("a:0:{}"), Some("s:6:\"a:0:{}\";")),
+        (json!("b:1;"), Some("s:4:\"b:1;\";")),
+        (json!("C:\\new\\'q'"), Some("C:\\new\\'q'")),
+        (json!("100%ab %2E a%0Ab"), Some("100%ab %2E a%0Ab")),
+        (json!("one\r\ntwo\n\tthree"), Some("one\r\ntwo\n\tthree")),
+        (json!("🎉 Zoë & Söhne \"x\""), Some("🎉 Zoë & Söhne \"x\"")),
+        (json!("&lt;b&gt; &amp;amp;"), Some("&lt;b&gt; &amp;amp;")),
+        (
+            json!("<b>bold</b><script>x()</script>"),
+            Some("<b>bold</b>x()"),
+        ),
+        (
+            json!(["a", 2, null, true]),
+            Some("a:4:{i:0;s:1:\"a\";i:1;s:1:\"2\";i:2;N;i:3;b:1;}"),
+        ),
+        (
+            json!({"b": "é", "5": [1.5]}),
+            Some("a:2:{s:1:\"b\";s:2:\"é\";i:5;a:1:{i:0;s:3:\"1.5\";}}"),
+        ),
+        (json!("  kept  "), Some("  kept  ")),
+    ];
+    let fields: serde_json::Map<String, Value> = table
+        .iter()
+        .enumerate()
+        .map(|(place, (value, _))| (format!("crm{place}"), value.clone()))
+        .collect();
+    let mut changed = serde_json::Map::new();
+    for place in 0..table.len() {
+        let row = json!({"active": "1", "type": "text", "crm_field": format!("crm{place}")});
+        changed.insert(format!("contact_fields.own{place}"), row);
+    }
+    let stage = stage_with(&json!({"changed_settings": changed}), |world| {
+        world.subscribers[0].fields = Value::Object(fields);
+    });
+    let answer = stage.send("update", SUE);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let rows = stage.now().meta.remove(&3).unwrap();
+    let mut wrong = String::new();
+    for (place, (value, wanted)) in table.iter().enumerate() {
+        let key = format!("own{place}");
+        let found = rows.iter().find(|(own, _)| *own == key);
+        let found = found.map(|(_, value)| value.as_deref());
+        if found != wanted.map(Some) {
+            wrong += &format!("{value}: wanted {wanted:?}, found {found:?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    let again = stage.send("update", SUE);
+    assert_eq!(again.result(), "unchanged", "{again}");
+}
+
+#[test]
+fn the_environment_wins_over_constants() {
+    let given = json!({"changed_settings": {
+        "contact_fields.role": {"active": "1", "type": "text", "crm_field": "wp_role"},
+    }});
+    let run = |environment: &[(&str, &str)], roles: Option<&str>| {
+        let mut stage = stage_with(&given, |world| {
+            world.subscribers[0].fields = json!({"wp_role": "editor"});
+        });
+        if let Some(roles) = roles {
+            stage.site.define("BENTO_WEBHOOKS_ALLOW_ROLES", roles);
+        }
+        let mut request = Request::post(&target("update"), &json!({"id": SUE}).to_string());
+        let variables = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        request.environment = variables.collect();
+        let answer = stage.program.run(&request);
+        (answer.status, stage.meta(3, "wp_capabilities").unwrap())
+    };
+    let subscriber = php::serialize(&json!({"subscriber": true}));
+    let editor = php::serialize(&json!({"editor": true}));
+    let roles = "BENTO_WEBHOOKS_ALLOW_ROLES";
+    assert_eq!(run(&[], None), (200, subscriber.clone()));
+    assert_eq!(run(&[], Some("author , editor,")), (200, editor.clone()));
+    assert_eq!(run(&[], Some("Editor,EDITOR")), (200, subscriber.clone()));
+    assert_eq!(run(&[(roles, "editor")], None), (200, editor));
+    assert_eq!(
+        run(&[(roles, "author")], Some("editor")),
+        (200, subscriber.clone())
+    );
+    for url in ["http://192.0.2.1/api", "ftp://127.0.0.1/", "nonsense"] {
+        let answer = run(&[("BENTO_WEBHOOKS_API_URL", url)], None);
+        assert_eq!(answer, (503, subscriber.clone()), "{url}");
+    }
+    for (name, value) in [
+        ("BENTO_WEBHOOKS_DB_NAME", "nothing_here"),
+        ("BENTO_WEBHOOKS_DB_PASSWORD", "wrong"),
+        ("BENTO_WEBHOOKS_DB_USER", "nobody"),
+        ("BENTO_WEBHOOKS_DB_HOST", "localhost:/nowhere.sock"),
+        ("BENTO_WEBHOOKS_TABLE_PREFIX", "x_"),
+        ("BENTO_WEBHOOKS_TABLE_PREFIX", "`; DROP"),
+    ] {
+        assert_eq!(
+            run(&[(name, value)], None),
+            (503, subscriber.clone()),
+            "{name}"
+        );
+    }
 }
 
 /// Rule 5 of `recordings/README.md`, with the odd lists that Bento may give.
@@ -676,6 +950,67 @@ fn a_tag_that_bento_does_not_name_takes_none_away() {
     let stage = stage_with(&json!({}), discarded);
     assert_eq!(stage.send("update_tags", SUE).result(), "applied");
     assert_eq!(stage.meta(3, "bento_tags"), bento_tags(&["Old", "VIP"]));
+}
+
+/// What the POST after an add carried: Bento field and value.
+fn sent_back(stage: &Stage) -> Vec<(String, String)> {
+    let calls = stage.bento.calls();
+    let posts: Vec<_> = calls.iter().filter(|call| call.method == "POST").collect();
+    assert!(posts.len() <= 1, "{posts:?}");
+    let Some(post) = posts.first() else {
+        return Vec::new();
+    };
+    assert_eq!(post.path, "/api/v1/fetch/commands");
+    let body: Value = serde_json::from_str(&post.body).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let commands = body["command"].as_array().unwrap().iter();
+    commands
+        .map(|command| {
+            assert_eq!(command["command"], "add_field");
+            (
+                text(&command["query"]["key"]),
+                text(&command["query"]["value"]),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_password_goes_back_in_one_call_in_both_forms_of_the_setting() {
+    let chosen = [json!("secret_field"), json!({"crm_field": "secret_field"})];
+    for setting in &chosen {
+        for push in ["1", "0"] {
+            let given = json!({"changed_settings": {
+                "push": [1, push],
+                "return_password": [1, 1],
+                "return_password_field": ["", setting],
+                "contact_fields.user_login": {"active": "1", "type": "text", "crm_field": "login"},
+                "contact_fields.user_id": {"active": "1", "type": "int", "crm_field": "number"},
+                "contact_fields.user_registered": {"active": "1", "type": "date", "crm_field": "since"},
+            }});
+            let stage = stage_with(&given, |_| {});
+            let answer = stage.send("add", NORA);
+            assert_eq!(answer.result(), "applied", "{answer}");
+            let sent = sent_back(&stage);
+            let names: Vec<&str> = sent.iter().map(|(name, _)| name.as_str()).collect();
+            let wanted: &[&str] = match push {
+                "1" => &["secret_field", "login", "number", "since"],
+                _ => &["secret_field"],
+            };
+            assert_eq!(names, wanted, "{setting} {push}");
+            let hash = &stage.now().users[&7]["user_pass"];
+            assert!(support::password::verifies(&sent[0].1, hash), "{setting}");
+            let again = stage.send("add", NORA);
+            assert_eq!(again.result(), "unchanged", "{again}");
+            assert_eq!(sent_back(&stage).len(), sent.len(), "not a second time");
+        }
+    }
+    let off = json!({"changed_settings": {
+        "return_password": [1, "0"], "return_password_field": ["", "secret_field"],
+    }});
+    let stage = stage_with(&off, |_| {});
+    assert_eq!(stage.send("add", NORA).result(), "applied");
+    assert_eq!(sent_back(&stage), []);
 }
 
 #[test]
@@ -754,4 +1089,85 @@ fn the_log_follows_its_settings() {
     assert_eq!((levels, count), (vec![500, 500], None));
     let (levels, _) = rows("0", "1", NORA);
     assert!(levels.len() > 1 && !levels.contains(&500), "{levels:?}");
+}
+
+#[test]
+fn staging_and_copied_sites_ask_nobody() {
+    let settings = [
+        json!({"staging_mode": ["0", 1]}),
+        json!({"staging_mode": ["0", "1"]}),
+        json!({"staging_mode": ["0", true]}),
+        json!({"wp_options.siteurl": "http://staging.example.test"}),
+        json!({"wp_options.siteurl": "http://shop.example.test/copy"}),
+        json!({"wp_options.siteurl": "http://shop.example.test:8080.evil.test"}),
+    ];
+    for changed in settings {
+        let stage = stage_with(&json!({"changed_settings": changed}), |_| {});
+        for (action, id) in [
+            ("add", NORA),
+            ("add", SUE),
+            ("update", SUE),
+            ("update_tags", SUE),
+        ] {
+            let answer = stage.send(action, id);
+            assert_eq!(answer.result(), "ignored", "{changed}\n{answer}");
+        }
+        let answer = stage.program.run(&Request::get(&target("test")));
+        assert_eq!(answer.json(), json!({"success": true}), "{answer}");
+        assert_eq!(stage.difference(), "", "{changed}");
+        assert!(stage.bento.calls().is_empty(), "{changed}");
+    }
+    for same in ["https://shop.example.test/", "HTTP://SHOP.example.test"] {
+        let changed = json!({"changed_settings": {"wp_options.siteurl": same}});
+        let stage = stage_with(&changed, |_| {});
+        assert_eq!(stage.send("update_tags", SUE).result(), "applied", "{same}");
+    }
+}
+
+#[test]
+fn roles_are_resolved_and_guarded_everywhere() {
+    let given = json!({"changed_settings": {
+        "contact_fields.role": {"active": "1", "type": "text", "crm_field": "wp_role"},
+    }});
+    // Action, role in the URL, role field; role afterwards.
+    let table = [
+        ("add", "", json!(null), "subscriber"),
+        ("add", "Author", json!(null), "author"),
+        ("add", "author", json!("contributor"), "contributor"),
+        ("add", "Author", json!("contributor"), "author"),
+        ("add", "+author+", json!(null), "author"),
+        ("add", "AUTHOR", json!(null), "subscriber"),
+        ("add", "Administrator", json!(null), "subscriber"),
+        ("add", "editor", json!(null), "subscriber"),
+        ("add", "", json!("Administrator"), "subscriber"),
+        ("add", "", json!(["author", "editor"]), "author"),
+        ("add", "administrator,author", json!(null), "subscriber"),
+        ("update", "author", json!(null), "author"),
+        ("update", "Author", json!(null), "subscriber"),
+        ("update", "administrator", json!(null), "subscriber"),
+        ("update", "", json!("Author"), "author"),
+        ("update", "", json!("author"), "author"),
+        ("update", "", json!("Administrator"), "subscriber"),
+        ("update", "", json!("nonsense"), "subscriber"),
+        ("update", "contributor", json!("author"), "contributor"),
+        ("update_tags", "author", json!("author"), "subscriber"),
+    ];
+    for (action, role, field, wanted) in table {
+        let stage = stage_with(&given, |world| {
+            for person in &mut world.subscribers {
+                person.fields = json!({"wp_role": field});
+            }
+        });
+        let (user, id) = if action == "add" { (7, NORA) } else { (3, SUE) };
+        let url = format!("{}&role={role}", target(action));
+        let answer = stage
+            .program
+            .run(&Request::post(&url, &json!({"id": id}).to_string()));
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(
+            stage.meta(user, "wp_capabilities"),
+            Some(php::serialize(&json!({wanted: true}))),
+            "{action} {role} {field}\n{answer}"
+        );
+    }
 }
