@@ -141,10 +141,11 @@ impl<'a> Bento<'a> {
         if status != 200 && status != 404 {
             return Err(refused(&response));
         }
-        let answer = read_json(response)?;
         if status == 404 {
-            return Ok(None);
+            // Any JSON says that it is Bento who does not know; a page may come from something in between.
+            return parse(response).map(|_| None);
         }
+        let answer = read_json(response)?;
         let Some(subscriber) = subscriber(&answer)? else {
             return Ok(None);
         };
@@ -188,10 +189,14 @@ impl<'a> Bento<'a> {
             .max(RETURN_TIME);
         let request = request.config().timeout_global(Some(left)).build();
         let response = request.send(body).map_err(failed)?;
-        match response.status().as_u16() {
-            200 | 201 => read_json(response).map(|_| ()),
-            _ => Err(refused(&response)),
+        if !matches!(response.status().as_u16(), 200 | 201) {
+            return Err(refused(&response));
         }
+        let failed = read_json(response)?.get("failed").and_then(Value::as_u64);
+        if failed.is_some_and(|failed| failed > 0) {
+            return Err(Trouble::bento("a field was not taken"));
+        }
+        Ok(())
     }
 
     fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response<Body>, Trouble> {
@@ -329,20 +334,24 @@ fn is_sought(subscriber: &Subscriber, sought: &Sought<'_>) -> bool {
             .any(|email| subscriber.has_email(email))
 }
 
-/// The body as JSON. `success: false` is a failure in a 200's clothing.
-fn read_json(mut response: Response<Body>) -> Result<Value, Trouble> {
+/// The body of a success. `success: false` is a failure in a 200's clothing.
+fn read_json(response: Response<Body>) -> Result<Value, Trouble> {
+    let answer = parse(response)?;
+    if answer.get("success") == Some(&Value::Bool(false)) {
+        return Err(Trouble::bento("the answer says success: false"));
+    }
+    Ok(answer)
+}
+
+/// The body as JSON.
+fn parse(mut response: Response<Body>) -> Result<Value, Trouble> {
     let text = response
         .body_mut()
         .with_config()
         .limit(ANSWER_LIMIT)
         .read_to_vec()
         .map_err(failed)?;
-    let answer: Value =
-        serde_json::from_slice(&text).map_err(|_| Trouble::bento("the answer is not JSON"))?;
-    if answer.get("success") == Some(&Value::Bool(false)) {
-        return Err(Trouble::bento("the answer says success: false"));
-    }
-    Ok(answer)
+    serde_json::from_slice(&text).map_err(|_| Trouble::bento("the answer is not JSON"))
 }
 
 /// The trouble behind a status that is not success.

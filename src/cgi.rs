@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Largest body that is kept, in bytes (1 MiB). What is longer is read and thrown away.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// The environment variables of this process, by name; `None` when unset or not UTF-8.
+/// The environment variables of this process, by name; `None` when unset.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The body of a request.
@@ -31,6 +31,8 @@ pub struct Request {
     pub query: String,
     /// CONTENT_TYPE in lower case, without parameters.
     pub content_type: String,
+    /// Parameter `boundary` of CONTENT_TYPE: what divides the parts of a multipart form.
+    pub boundary: Option<String>,
     /// HTTP_ACCEPT.
     pub accept: String,
     /// The body.
@@ -56,12 +58,14 @@ impl Request {
             .unwrap_or(u64::MAX);
         let method = text("REQUEST_METHOD").trim().to_ascii_uppercase();
         let content_type = text("CONTENT_TYPE");
-        let content_type = content_type.split(';').next().unwrap_or_default();
+        let (content_type, kind_parameters) =
+            content_type.split_once(';').unwrap_or((&content_type, ""));
         let uri = text("REQUEST_URI");
         Ok(Request {
             body: read_body(body, length)?,
             query: text("QUERY_STRING"),
             content_type: content_type.trim().to_ascii_lowercase(),
+            boundary: header_parameter(kind_parameters, "boundary"),
             accept: text("HTTP_ACCEPT"),
             host: host(&if text("HTTP_HOST").is_empty() {
                 text("SERVER_NAME")
@@ -76,14 +80,25 @@ impl Request {
 
     /// Whether a person looks at the answer: `Accept` names text/html before application/json and `*/*`.
     pub fn wants_page(&self) -> bool {
-        let first = self
-            .accept
+        let accept = self.accept.to_ascii_lowercase();
+        let first = accept
             .split(',')
             .map(|part| part.split(';').next().unwrap_or_default().trim());
         let mut first =
             first.filter(|kind| ["text/html", "application/json", "*/*"].contains(kind));
         first.next() == Some("text/html")
     }
+}
+
+/// The value of `name=value` or `name="value"` among the parameters of a header, if it is not empty.
+pub fn header_parameter(parameters: &str, name: &str) -> Option<String> {
+    let pairs = parameters
+        .split(';')
+        .filter_map(|pair| pair.split_once('='));
+    let mut values = pairs
+        .filter(|(own, _)| own.trim().eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim().trim_matches('"').to_owned());
+    values.next().filter(|value| !value.is_empty())
 }
 
 /// Reads at most `length` bytes and to the end of the stream, keeping up to [`BODY_LIMIT`].

@@ -36,7 +36,8 @@ fn serve() {
         let _ = writeln!(io::stderr(), "bento-webhooks: panic at {place}");
     }));
     watch();
-    let env = |name: &str| std::env::var(name).ok();
+    // A byte that is no UTF-8 in one parameter must not hide the others.
+    let env = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let method = env("REQUEST_METHOD")
         .unwrap_or_default()
         .trim()

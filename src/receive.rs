@@ -77,10 +77,12 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
 
 /// Finds WordPress and reads its wp-config.php.
 fn configure(env: Environment<'_>) -> Result<Config, Trouble> {
-    let is_wordpress = |folder: &std::path::Path| {
-        folder.join("wp-includes/version.php").is_file() || folder.join("wp-config.php").is_file()
-    };
-    let folder = cgi::wordpress_folder(env, &is_wordpress).ok_or_else(|| {
+    let has_release = |folder: &Path| folder.join("wp-includes/version.php").is_file();
+    // A folder with nothing but wp-config.php is not WordPress, but worth an error that names it.
+    let has_config = |folder: &Path| folder.join("wp-config.php").is_file();
+    let folder = cgi::wordpress_folder(env, &has_release)
+        .or_else(|| cgi::wordpress_folder(env, &has_config));
+    let folder = folder.ok_or_else(|| {
         Trouble::Setup("no WordPress folder found; set BENTO_WEBHOOKS_WORDPRESS to the folder of wp-config.php".to_owned())
     })?;
     let surroundings = Surroundings {
@@ -133,11 +135,7 @@ impl<'a> Job<'a> {
             Ok(None) => return Ok(self.ignore_unknown_person(found.as_ref())),
             Err(trouble) => return Err(self.note_failure(found.as_ref(), trouble)),
         };
-        // A user found by the address in the request must be the one whom Bento means: otherwise one person's data would
-        // land in another's account.
-        let is_same =
-            |found: &Found| found.link == Link::ContactId || subscriber.has_email(&found.email);
-        let found = found.filter(is_same);
+        let found = found.filter(|found| is_meant(found, &subscriber));
         if found.is_none() && self.webhook.action != Action::Add {
             return Ok(self.ignore_unknown_user());
         }
@@ -214,7 +212,10 @@ impl<'a> Job<'a> {
             .into_iter()
             .map(|(id, name)| (id, cleaner.sanitize_text_field(&name)));
         let fresh: Vec<(u64, String)> = fresh.collect();
-        self.site.save_tags(&fresh, self.config.release())?;
+        // An empty list contradicts the tag that the person holds; it must not empty WP Fusion's own.
+        if !fresh.is_empty() {
+            self.site.save_tags(&fresh, self.config.release())?;
+        }
         let name = |id: &String| {
             let fresh = fresh
                 .iter()
@@ -252,7 +253,14 @@ impl<'a> Job<'a> {
                     return self.finish(user, *plan, wrote, person, &fresh, bento);
                 }
                 Step::Refused(reason) => return Ok(self.refuse_add(reason)),
-                Step::Again => found = self.find()?,
+                Step::Again => {
+                    found = self
+                        .find()?
+                        .filter(|found| is_meant(found, &person.subscriber));
+                }
+            }
+            if found.is_none() && self.webhook.action != Action::Add {
+                return Ok(self.ignore_unknown_user());
             }
         }
         Err(Trouble::database(
@@ -367,7 +375,7 @@ impl<'a> Job<'a> {
                 .chain(&plan.log)
                 .map(|entry| row(entry, user, webhook))
                 .collect();
-            site.log(&rows, settings.logging, &local, config.release());
+            site.log(&rows, settings.logging, &local, config.release())?;
             Ok(Step::Done {
                 user,
                 plan: Box::new(plan),
@@ -404,7 +412,7 @@ impl<'a> Job<'a> {
         bento: &Bento<'_>,
     ) -> Result<Outcome, Trouble> {
         let remark = self.send_back(user, &plan.returns, &person.subscriber.uuid, fresh, bento);
-        self.site.trim_log();
+        self.site.trim_log(self.settings.logging);
         if !person.complete {
             return Err(Trouble::Tag);
         }
@@ -652,6 +660,12 @@ struct Fetched {
     complete: bool,
 }
 
+/// Whether the user is the one whom Bento means. Found by the address in the request alone, it must be Bento's address too:
+/// otherwise one person's data would land in another's account.
+fn is_meant(found: &Found, subscriber: &Subscriber) -> bool {
+    found.link == Link::ContactId || subscriber.has_email(&found.email)
+}
+
 /// Whether a user with this id or address is there now that the lock is held.
 fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Trouble> {
     let by_email = subscriber
@@ -665,7 +679,10 @@ fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Tr
 
 /// Whether any text is beyond U+00FF, so that the columns' charset matters.
 fn has_astral(person: &Fetched) -> bool {
-    let beyond = |text: &str| text.chars().any(|c| c > '\u{ff}');
+    let beyond = |text: &str| !Repertoire::Latin.holds(text);
+    if person.tags.iter().any(|name| beyond(name)) {
+        return true;
+    }
     let mut stack: Vec<&serde_json::Value> = person.subscriber.fields.values().collect();
     while let Some(value) = stack.pop() {
         match value {

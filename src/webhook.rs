@@ -3,7 +3,7 @@
 //! PHP's `$_REQUEST` is the query with a form body laid over it, the last of repeated names wins, and WP Fusion takes
 //! the person from the JSON body first. Nothing here is believed before the access key was checked.
 
-use crate::cgi::{Body, Request};
+use crate::cgi::{Body, Request, header_parameter};
 use crate::clean;
 use crate::outcome::Refusal;
 use serde_json::Value;
@@ -117,21 +117,47 @@ impl Parameters {
     pub fn of(request: &Request) -> Parameters {
         let mut parameters = Parameters { list: Vec::new() };
         parameters.extend(request.query.as_bytes());
-        if let ("application/x-www-form-urlencoded", Body::Kept(body)) =
-            (request.content_type.as_str(), &request.body)
-        {
-            parameters.extend(body);
+        let Body::Kept(body) = &request.body else {
+            return parameters;
+        };
+        match (request.content_type.as_str(), &request.boundary) {
+            ("application/x-www-form-urlencoded", _) => parameters.extend(body),
+            ("multipart/form-data", Some(boundary)) => {
+                parameters.extend_with_parts(&String::from_utf8_lossy(body), boundary);
+            }
+            _ => {}
         }
         parameters
     }
 
     fn extend(&mut self, encoded: &[u8]) {
         for (name, value) in form_urlencoded::parse(encoded) {
-            let name = name.trim_start().replace([' ', '.'], "_");
-            match name.split_once('[') {
-                Some((name, _)) => self.list.push((name.to_owned(), None)),
-                None => self.list.push((name, Some(value.into_owned()))),
+            self.add(&name, value.into_owned());
+        }
+    }
+
+    /// The parts of a multipart form that are no files.
+    fn extend_with_parts(&mut self, body: &str, boundary: &str) {
+        let (line, divider) = (format!("--{boundary}\r\n"), format!("\r\n--{boundary}"));
+        // The first part starts at a line of its own, every other one after the divider of the one before.
+        let Some((_, parts)) = body.split_once(&line) else {
+            return;
+        };
+        for part in parts.split(&divider) {
+            let Some((head, value)) = part.trim_start_matches("\r\n").split_once("\r\n\r\n") else {
+                continue;
+            };
+            if let Some(name) = field_name(head) {
+                self.add(&name, value.to_owned());
             }
+        }
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        let name = name.trim_start().replace([' ', '.'], "_");
+        match name.split_once('[') {
+            Some((name, _)) => self.list.push((name.to_owned(), None)),
+            None => self.list.push((name, Some(value))),
         }
     }
 
@@ -145,6 +171,18 @@ impl Parameters {
         self.get(name)
             .is_some_and(|value| !value.is_empty() && value != "0")
     }
+}
+
+/// The name in the head of a part of a multipart form; none for a file, which PHP keeps apart.
+fn field_name(head: &str) -> Option<String> {
+    let mut headers = head.lines().filter_map(|line| line.split_once(':'));
+    let (_, disposition) =
+        headers.find(|(name, _)| name.eq_ignore_ascii_case("content-disposition"))?;
+    let (_, parameters) = disposition.split_once(';')?;
+    if header_parameter(parameters, "filename").is_some() {
+        return None;
+    }
+    header_parameter(parameters, "name")
 }
 
 /// Whether the request carries the site's access key: in the query, in a form body or in a header.

@@ -25,6 +25,8 @@ pub(super) struct Loaded {
     pub(super) value: Value,
     raw: bool,
     pseudo: bool,
+    /// A password, under whatever name: it is never shown.
+    secret: bool,
 }
 
 impl Loaded {
@@ -49,7 +51,11 @@ pub(super) fn text_of(values: &[Loaded], key: &str) -> Option<String> {
 
 /// The mapped fields that Bento has, in the order of the field map; `null` counts as not there.
 pub(super) fn load(subscriber: &Subscriber, rules: &Rules<'_>) -> Vec<Loaded> {
-    let fields = rules.settings.fields.iter();
+    let settings = rules.settings;
+    let fields = settings.fields.iter();
+    let password = settings
+        .crm_field("user_pass")
+        .map(|field| &field.crm_field);
     let load = |field: &crate::settings::Field| {
         let value = match field.crm_field.as_str() {
             "email" => subscriber.email.clone().map(Json::String)?,
@@ -65,6 +71,8 @@ pub(super) fn load(subscriber: &Subscriber, rules: &Rules<'_>) -> Vec<Loaded> {
             value,
             raw: field.raw,
             pseudo: field.pseudo,
+            secret: password == Some(&field.crm_field)
+                || settings.return_password.as_ref() == Some(&field.crm_field),
         })
     };
     fields.filter_map(load).collect()
@@ -116,7 +124,7 @@ pub(super) fn loaded(values: &[Loaded]) -> Entry {
 
 /// The context of a log row about fields.
 pub(super) fn context(name: &str, values: &[Loaded]) -> Value {
-    let shown = values.iter().filter(|loaded| loaded.key != "user_pass");
+    let shown = values.iter().filter(|loaded| !loaded.secret);
     let shown = shown.map(|loaded| (Key::from_bytes(loaded.key.as_bytes()), loaded.value.clone()));
     Value::Array(vec![(
         Key::from_bytes(name.as_bytes()),

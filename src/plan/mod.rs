@@ -53,7 +53,8 @@ pub enum Repertoire {
 }
 
 impl Repertoire {
-    fn holds(self, text: &str) -> bool {
+    /// Whether all characters of the text can be stored.
+    pub fn holds(self, text: &str) -> bool {
         let last = match self {
             Repertoire::Unicode => char::MAX,
             Repertoire::Basic => '\u{ffff}',

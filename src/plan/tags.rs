@@ -10,7 +10,18 @@ use crate::php::{Key, Value};
 /// An empty list deletes the row. When a tag id has no name yet, the known tags are added and none is removed.
 pub(super) fn apply(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) -> Vec<String> {
     let old = current(draft);
-    let mut new = cleaned(order.tags, rules);
+    let holds = |name: &&String| rules.repertoire.holds(name);
+    let (tags, left_out): (Vec<&String>, Vec<&String>) = order.tags.iter().partition(holds);
+    for name in left_out {
+        let message = format!(
+            "Tag {} was left out: it holds characters that the database column cannot store.",
+            Entry::quote(name)
+        );
+        draft
+            .log
+            .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
+    }
+    let mut new = cleaned(&tags, rules);
     if !order.tags_complete {
         new = merged(&old, &new);
     }
@@ -39,7 +50,7 @@ pub(super) fn apply(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) -> 
 
 /// Names with their places in the list. Empty names (`''` and `'0'` in PHP) leave no gap; a name that cleaning empties
 /// leaves one.
-fn cleaned(names: &[String], rules: &Rules<'_>) -> Vec<(i64, String)> {
+fn cleaned(names: &[&String], rules: &Rules<'_>) -> Vec<(i64, String)> {
     let present = names
         .iter()
         .filter(|name| !matches!(name.as_str(), "" | "0"));

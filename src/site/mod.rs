@@ -246,13 +246,16 @@ impl<'a> Site<'a> {
 
     /// What the usermeta table can hold; asked only when a text goes beyond what every charset holds.
     pub fn repertoire(&mut self) -> Result<Repertoire, Trouble> {
+        let usermeta = self.tables.usermeta.clone();
+        self.repertoire_of(&usermeta, "meta_value")
+    }
+
+    /// What a column can hold.
+    fn repertoire_of(&mut self, table: &str, name: &str) -> Result<Repertoire, Trouble> {
         if !self.charset.is_unicode() {
             return Ok(Repertoire::Unicode);
         }
-        let statement = format!(
-            "SHOW FULL COLUMNS FROM `{}` LIKE 'meta_value'",
-            self.tables.usermeta
-        );
+        let statement = format!("SHOW FULL COLUMNS FROM `{table}` LIKE '{name}'");
         let rows = self.rows(&statement).map_err(trouble)?;
         let collation = rows
             .first()

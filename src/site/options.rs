@@ -3,7 +3,7 @@
 use super::{Site, column, number_column, text_column, trouble};
 use crate::outcome::Trouble;
 use crate::php::{self, Key, Value};
-use crate::plan::NetworkSite;
+use crate::plan::{NetworkSite, Repertoire};
 use crate::release::Release;
 use crate::settings::{OPTIONS, Overrides, Rows, Settings};
 use crate::wp_config::Network;
@@ -131,18 +131,25 @@ impl Site<'_> {
     }
 
     /// Saves Bento's tag names where WP Fusion keeps them. The option is read again under a row lock and only its entry
-    /// `bento_tag_ids` is replaced, so that nothing an admin saves at the same moment is lost.
+    /// `bento_tag_ids` is replaced, so that nothing an admin saves at the same moment is lost. A name that the column cannot
+    /// hold stays out: the database would change it, and with it the lengths in the serialized option.
     pub fn save_tags(&mut self, tags: &[(u64, String)], release: Release) -> Result<(), Trouble> {
-        let ids = tags.iter().map(|(id, name)| {
+        let repertoire = if tags.iter().all(|(_, name)| Repertoire::Latin.holds(name)) {
+            Repertoire::Latin
+        } else {
+            let options = self.tables.options.clone();
+            self.repertoire_of(&options, "option_value")?
+        };
+        let tags = tags.iter().filter(|(_, name)| repertoire.holds(name));
+        let ids = tags.clone().map(|(id, name)| {
             (
                 Key::from_bytes(id.to_string().as_bytes()),
                 Value::from(name.as_str()),
             )
         });
         let ids = Value::Array(unique(ids));
-        let names = tags
-            .iter()
-            .map(|(_, name)| (Key::from_bytes(name.as_bytes()), Value::from(name.as_str())));
+        let names =
+            tags.map(|(_, name)| (Key::from_bytes(name.as_bytes()), Value::from(name.as_str())));
         let names = Value::Array(unique(names)).serialize();
         self.transaction(&[super::users::OPTIONS_SLOT], &mut |site| {
             let raw = site.option_for_update("wpf_options")?.unwrap_or_default();

@@ -213,17 +213,24 @@ impl Site<'_> {
     }
 
     /// Writes rows into WP Fusion's log, if it is on and its table exists, and counts errors for the badge. `time` is the
-    /// site's local time. Never fails the work it speaks of.
-    pub fn log(&mut self, entries: &[LogRow<'_>], logging: Logging, time: &str, release: Release) {
+    /// site's local time. Errs only when it met a deadlock, which has undone the whole transaction; any other failure, such
+    /// as a missing table, has no effect on the work it speaks of.
+    pub fn log(
+        &mut self,
+        entries: &[LogRow<'_>],
+        logging: Logging,
+        time: &str,
+        release: Release,
+    ) -> Result<(), Trouble> {
         if !logging.enabled {
-            return;
+            return Ok(());
         }
         let entries: Vec<&LogRow<'_>> = entries
             .iter()
             .filter(|row| !logging.errors_only || row.entry.level == Level::Error)
             .collect();
         if entries.is_empty() {
-            return;
+            return Ok(());
         }
         let errors = entries
             .iter()
@@ -238,10 +245,17 @@ impl Site<'_> {
             self.tables.log,
             rows.join(", ")
         );
-        let written = self.run(&statement);
-        if written.is_ok() && errors > 0 && logging.badge {
-            // The count is a courtesy.
-            let _ = self.count_errors(errors, release);
+        let written = match self.run(&statement) {
+            Ok(_) if errors > 0 && logging.badge => self.count_errors(errors, release),
+            other => other.map(|_| ()),
+        };
+        match written.map_err(trouble) {
+            Err(
+                undone @ Trouble::Database {
+                    transient: true, ..
+                },
+            ) => Err(undone),
+            _ => Ok(()),
         }
     }
 
@@ -254,8 +268,9 @@ impl Site<'_> {
         release: Release,
     ) {
         if self.autocommit().is_ok() {
-            self.log(entries, logging, time, release);
-            self.trim_log();
+            // The log is a courtesy: what fails here has no effect on the webhook.
+            let _ = self.log(entries, logging, time, release);
+            self.trim_log(logging);
         }
     }
 
@@ -277,10 +292,13 @@ impl Site<'_> {
         )
     }
 
-    /// Removes the oldest rows of the log when it holds more than 10,000, as WP Fusion does. Outside of any transaction.
-    pub fn trim_log(&mut self) {
-        // The log is a courtesy: what fails here has no effect on the webhook.
-        let _ = self.try_trim_log();
+    /// Removes the oldest rows of the log when it is on and holds more than 10,000, as WP Fusion does. Outside of any
+    /// transaction.
+    pub fn trim_log(&mut self, logging: Logging) {
+        if logging.enabled {
+            // The log is a courtesy: what fails here has no effect on the webhook.
+            let _ = self.try_trim_log();
+        }
     }
 
     fn try_trim_log(&mut self) -> Result<(), Error> {
