@@ -1,7 +1,8 @@
 //! A new user, as `wp_insert_user()` writes it after WP Fusion's `import_user()`.
 
 use super::draft::{Draft, Meta, User};
-use super::fields::{self, Loaded};
+use super::fields::{self, Loaded, NICENAME_LENGTH, URL_LENGTH, text_of};
+use super::rights;
 use super::{Directory, Fresh, Order, Return, Rules};
 use crate::clean::Network;
 use crate::log::{Entry, Level, Source, Who};
@@ -10,6 +11,8 @@ use crate::php::{self, Value};
 use crate::secret::Secret;
 use crate::settings::{Settings, UsernameFormat};
 
+/// Longest `user_login`, in characters.
+const LOGIN_LENGTH: usize = 60;
 /// How often a login that is taken gets another number before we give up.
 const LOGIN_TRIES: usize = 20;
 
@@ -35,7 +38,8 @@ pub(super) fn start(
             "the e-mail address is not mapped in WP Fusion's Contact Fields".to_owned(),
         ));
     }
-    let Some(email) = fields::email_of(values, rules) else {
+    let email = text_of(values, "user_email");
+    let Some(email) = email.and_then(|text| fields::usable_email(&text, rules)) else {
         return Ok(Err(
             "Bento has no usable e-mail address for this person".to_owned()
         ));
@@ -46,16 +50,15 @@ pub(super) fn start(
     };
     let mut log = Vec::new();
     let role = role(values, order, rules, &mut log);
-    let given = fields::text_of(values, "user_pass");
+    let given = text_of(values, "user_pass");
     let password = given.as_deref().unwrap_or(fresh.password.expose_str());
-    let nicename =
-        fields::given_nicename(values, rules).unwrap_or_else(|| rules.cleaner.nicename(&login));
+    let nicename = given_nicename(values, rules).unwrap_or_else(|| rules.cleaner.nicename(&login));
     let user = User {
         id: 0,
         pass: Secret::new((rules.hash)(password)),
         nicename: fields::unique_nicename(&nicename, &login, directory)?,
         email,
-        url: fields::new_url(values, rules),
+        url: new_url(values, rules),
         registered: fresh.now.to_owned(),
         activation_key: Secret::new(String::new()),
         display_name: display_name(values, &login, rules),
@@ -94,7 +97,7 @@ fn login(
     fresh: &mut Fresh<'_>,
     directory: &mut dyn Directory,
 ) -> Result<Result<(String, String), String>, Trouble> {
-    let mapped = fields::text_of(values, "user_login");
+    let mapped = text_of(values, "user_login");
     let is_mapped = mapped.is_some();
     let mut wanted = mapped
         .unwrap_or_else(|| generated_login(values, email, rules.settings.username_format, fresh));
@@ -103,7 +106,7 @@ fn login(
         if login.is_empty() || login == "0" {
             return Ok(Err("no login can be made for this person".to_owned()));
         }
-        if !fields::is_usable_login(&login) {
+        if login.chars().count() > LOGIN_LENGTH {
             return Ok(Err("the login is longer than 60 characters".to_owned()));
         }
         if !directory.login_taken(&login)? {
@@ -131,11 +134,9 @@ fn generated_login(
     format: UsernameFormat,
     fresh: &mut Fresh<'_>,
 ) -> String {
-    let name = |key: &str| fields::text_of(values, key).unwrap_or_default();
+    let name = |key: &str| text_of(values, key).unwrap_or_default();
     match format {
-        UsernameFormat::Email => {
-            fields::text_of(values, "user_email").unwrap_or_else(|| email.to_owned())
-        }
+        UsernameFormat::Email => text_of(values, "user_email").unwrap_or_else(|| email.to_owned()),
         UsernameFormat::FirstLast => name("first_name") + &name("last_name"),
         UsernameFormat::FirstNumber => name("first_name") + &(fresh.random)(99_999).to_string(),
     }
@@ -154,7 +155,7 @@ pub(super) fn role(
         .role
         .and_then(|role| roles.slug_of_name(role))
         .map(str::to_owned);
-    let from_field = fields::role_of(values).map(|role| {
+    let from_field = rights::role_of(values).map(|role| {
         roles
             .slug_of_name(&role)
             .map_or(role.clone(), str::to_owned)
@@ -187,9 +188,9 @@ pub(super) fn role(
 
 /// The display name: the mapped one, else both names, else the one there is, else the login.
 fn display_name(values: &[Loaded], login: &str, rules: &Rules<'_>) -> String {
-    let first = fields::name(values, "first_name", rules);
-    let last = fields::name(values, "last_name", rules);
-    let given = fields::name(values, "display_name", rules);
+    let first = name(values, "first_name", rules);
+    let last = name(values, "last_name", rules);
+    let given = name(values, "display_name", rules);
     let fits = |name: &String| !name.is_empty() && name.chars().count() <= 250;
     let both = || match (first.as_str(), last.as_str()) {
         ("", one) | (one, "") => one.to_owned(),
@@ -289,4 +290,31 @@ pub(super) fn returns(settings: &Settings, login: &str, registered: &str) -> Vec
         );
     }
     returns
+}
+
+/// A nicename for the new user from the mapped field, if that is usable.
+fn given_nicename(values: &[Loaded], rules: &Rules<'_>) -> Option<String> {
+    let nicename = rules
+        .cleaner
+        .given_nicename(&text_of(values, "user_nicename")?);
+    (!nicename.is_empty() && nicename.chars().count() <= NICENAME_LENGTH).then_some(nicename)
+}
+
+/// The text of a name as the insert of a new user filters it, for the names that a display name is made of.
+fn name(values: &[Loaded], key: &str, rules: &Rules<'_>) -> String {
+    text_of(values, key)
+        .map(|text| rules.cleaner.stored_name(&text))
+        .unwrap_or_default()
+}
+
+/// `user_url` of a new user; what is too long stays out.
+fn new_url(values: &[Loaded], rules: &Rules<'_>) -> String {
+    let url = text_of(values, "user_url")
+        .map(|text| rules.cleaner.stored_url(&text))
+        .unwrap_or_default();
+    if url.chars().count() > URL_LENGTH {
+        String::new()
+    } else {
+        url
+    }
 }

@@ -1,11 +1,9 @@
 //! Fields: from Bento's values to columns and usermeta rows, as WP Fusion's `load_contact()` and `set_user_meta()` do.
 
 use super::draft::{Draft, fold};
-use super::{
-    CONTACT_ID, Directory, Rules, TAGS, has_password, is_protected, refused_role, set_role,
-};
+use super::rights::{self, is_protected};
+use super::{CONTACT_ID, Directory, Rules, TAGS, has_password};
 use crate::bento::Subscriber;
-use crate::clean;
 use crate::log::{Entry, Level, Source, Who};
 use crate::outcome::Trouble;
 use crate::php::{Key, Value};
@@ -15,8 +13,8 @@ use serde_json::Value as Json;
 
 /// Longest `user_email`, `user_url`, `user_nicename` and `display_name`, in characters.
 const EMAIL_LENGTH: usize = 100;
-const URL_LENGTH: usize = 100;
-const NICENAME_LENGTH: usize = 50;
+pub(super) const URL_LENGTH: usize = 100;
+pub(super) const NICENAME_LENGTH: usize = 50;
 const DISPLAY_NAME_LENGTH: usize = 250;
 
 /// One mapped field with the value Bento has for it, cleaned.
@@ -157,8 +155,8 @@ pub(super) fn apply(
             "user_nicename" => nicename(draft, loaded, rules, directory)?,
             "user_url" => url(draft, loaded, rules),
             "user_email" => email(draft, loaded, rules, directory)?,
-            "role" => role(draft, loaded, rules),
-            key if key == rules.capabilities_key() => capabilities(draft, loaded, rules),
+            "role" => rights::role(draft, loaded, rules),
+            key if key == rules.capabilities_key() => rights::capabilities(draft, loaded, rules),
             key if may_be_written(key) => meta(draft, key, &loaded.value),
             _ => {}
         }
@@ -291,14 +289,6 @@ fn nicename(
     Ok(())
 }
 
-/// A nicename for the new user from the mapped field, if that is usable.
-pub(super) fn given_nicename(values: &[Loaded], rules: &Rules<'_>) -> Option<String> {
-    let nicename = rules
-        .cleaner
-        .given_nicename(&text_of(values, "user_nicename")?);
-    (!nicename.is_empty() && nicename.chars().count() <= NICENAME_LENGTH).then_some(nicename)
-}
-
 /// `nicename`, or the first of `…-2`, `…-3` … that no user with another login has; never longer than 50 characters.
 pub(super) fn unique_nicename(
     nicename: &str,
@@ -382,142 +372,4 @@ fn email(
 pub(super) fn usable_email(text: &str, rules: &Rules<'_>) -> Option<String> {
     let stored = rules.cleaner.stored_email(Email::read(text)?.as_str());
     (!stored.is_empty() && stored.chars().count() <= EMAIL_LENGTH).then_some(stored)
-}
-
-/// The role named by the field: slug or stored name; of a list, the first.
-pub(super) fn role_of(values: &[Loaded]) -> Option<String> {
-    role_text(values.iter().find(|loaded| loaded.key == "role")?)
-}
-
-fn role_text(loaded: &Loaded) -> Option<String> {
-    let first = match &loaded.value {
-        Value::Array(entries) => &entries.first()?.1,
-        value => value,
-    };
-    let text = first.as_text()?;
-    first
-        .truthy()
-        .then(|| String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The role field of a user: nothing happens when the user has the role among others.
-fn role(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
-    let Some(role) = role_text(loaded) else {
-        return;
-    };
-    let is_new = draft.user.id == 0;
-    if is_new || is_protected(&draft.user, rules) {
-        return;
-    }
-    let roles = &rules.settings.roles;
-    let slug = roles.slug_of_name(&role).unwrap_or(&role);
-    let message = if !roles.defines(slug) {
-        format!(
-            "Role {} came from Bento, but this site has no such role.",
-            Entry::quote(slug)
-        )
-    } else if draft
-        .user
-        .capabilities(&rules.capabilities_key())
-        .iter()
-        .any(|(key, _)| crate::roles::key_text(key) == slug)
-    {
-        return;
-    } else if rules.may_give(slug) {
-        set_role(draft, slug, rules);
-        format!("The role was changed to {}.", Entry::quote(slug))
-    } else {
-        return draft.log.push(refused_role(slug));
-    };
-    draft
-        .log
-        .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
-}
-
-/// The site's own capabilities field: a list of roles, or text with commas, that takes the place of all capabilities.
-fn capabilities(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
-    if is_protected(&draft.user, rules) {
-        return;
-    }
-    let names: Vec<String> = match &loaded.value {
-        Value::Array(entries) => entries
-            .iter()
-            .filter_map(|(_, item)| item.as_text())
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .collect(),
-        value => value
-            .as_text()
-            .map(|text| {
-                String::from_utf8_lossy(&text)
-                    .split(',')
-                    .map(str::to_owned)
-                    .collect()
-            })
-            .unwrap_or_default(),
-    };
-    let mut row: Vec<(Key, Value)> = Vec::new();
-    for name in names.iter().map(|name| name.trim()) {
-        if !rules.settings.roles.defines(name) {
-            let message = format!(
-                "Role {} came from Bento, but this site has no such role.",
-                Entry::quote(name)
-            );
-            draft
-                .log
-                .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
-        } else if !rules.may_give(name) {
-            draft.log.push(refused_role(name));
-        } else if !row
-            .iter()
-            .any(|(key, _)| *key == Key::from_bytes(name.as_bytes()))
-        {
-            row.push((Key::from_bytes(name.as_bytes()), Value::Bool(true)));
-        }
-    }
-    let key = rules.capabilities_key();
-    if row.is_empty() || row == draft.user.capabilities(&key) {
-        return;
-    }
-    let context = Value::Array(vec![(
-        Key::from_bytes(b"meta_array_nofilter"),
-        Value::Array(row.clone()),
-    )]);
-    let message = "The capabilities were changed.".to_owned();
-    draft
-        .log
-        .push(Entry::new(Level::Notice, Who::User, Source::Trace, message).with_context(context));
-    draft.set_meta(&key, &Value::Array(row));
-    draft.note_field(&key);
-}
-
-/// The text of a name as the insert of a new user filters it, for the names that a display name is made of.
-pub(super) fn name(values: &[Loaded], key: &str, rules: &Rules<'_>) -> String {
-    text_of(values, key)
-        .map(|text| rules.cleaner.stored_name(&text))
-        .unwrap_or_default()
-}
-
-/// `user_url` of a new user; what is too long stays out.
-pub(super) fn new_url(values: &[Loaded], rules: &Rules<'_>) -> String {
-    let url = text_of(values, "user_url")
-        .map(|text| rules.cleaner.stored_url(&text))
-        .unwrap_or_default();
-    if url.chars().count() > URL_LENGTH {
-        String::new()
-    } else {
-        url
-    }
-}
-
-/// Whether `is_email` and the length of the column let this be somebody's address.
-pub(super) fn is_usable_login(login: &str) -> bool {
-    !login.is_empty() && login != "0" && login.chars().count() <= 60
-}
-
-/// WordPress's `is_email()` on the cleaned value; kept here so that `create` and `email` judge alike.
-pub(super) fn email_of(values: &[Loaded], rules: &Rules<'_>) -> Option<String> {
-    let text = text_of(values, "user_email")?;
-    clean::is_email(text.trim())
-        .then(|| usable_email(&text, rules))
-        .flatten()
 }

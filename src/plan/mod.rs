@@ -8,13 +8,14 @@
 mod create;
 mod draft;
 mod fields;
+mod rights;
 mod tags;
 
 pub use draft::{Changes, Meta, User};
 
 use crate::bento::Subscriber;
 use crate::clean::Cleaner;
-use crate::log::{Entry, Level, Source, Who};
+use crate::log::Entry;
 use crate::outcome::Trouble;
 use crate::password;
 use crate::php::Value;
@@ -206,7 +207,7 @@ pub fn existing(
     }
     let tags = tags::apply(&mut draft, order, rules);
     if let (Some(role), true) = (order.role, order.action != Action::UpdateTags) {
-        give_role(&mut draft, role, rules);
+        rights::give_role(&mut draft, role, rules);
     }
     Ok(draft.into_plan(Some(user), tags, Vec::new()))
 }
@@ -244,18 +245,6 @@ pub fn mapped_password(order: &Order<'_>, rules: &Rules<'_>) -> Option<String> {
     fields::text_of(&fields::load(order.subscriber, rules), "user_pass")
 }
 
-/// Whether the user holds `manage_options`, or is a super admin: such users keep role, e-mail, password and capabilities.
-fn is_protected(user: &User, rules: &Rules<'_>) -> bool {
-    let super_admin = rules
-        .network
-        .is_some_and(|site| site.super_admins.contains(&user.login));
-    super_admin
-        || rules.settings.roles.can(
-            &user.capabilities(&rules.capabilities_key()),
-            "manage_options",
-        )
-}
-
 /// Puts an existing user of the network onto this site, as `add_user_to_blog()` does.
 fn join_site(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) {
     let Some(site) = rules.network else { return };
@@ -280,48 +269,7 @@ fn join_site(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) {
     }
     let values = fields::load(order.subscriber, rules);
     let role = create::role(&values, order, rules, &mut draft.log);
-    set_role(draft, &role, rules);
-}
-
-/// The role from the URL, for a user who exists: must be a slug, and one that may be given.
-fn give_role(draft: &mut Draft, role: &str, rules: &Rules<'_>) {
-    if is_protected(&draft.user, rules) || !rules.settings.roles.defines(role) {
-        return;
-    }
-    if rules.may_give(role) {
-        set_role(draft, role, rules);
-    } else {
-        draft.log.push(refused_role(role));
-    }
-}
-
-/// Writes capabilities and level as `WP_User::set_role()` does; the same role again changes nothing.
-fn set_role(draft: &mut Draft, slug: &str, rules: &Rules<'_>) {
-    let key = rules.capabilities_key();
-    let Some(row) = rules
-        .settings
-        .roles
-        .set_role(&draft.user.capabilities(&key), slug)
-    else {
-        return;
-    };
-    let level = rules.settings.roles.level(&row);
-    draft.set_meta(&key, &Value::Array(row));
-    draft.set_meta(&rules.level_key(), &Value::Int(i64::from(level)));
-    draft.note_field("role");
-}
-
-/// The log row about a role that no webhook may give.
-fn refused_role(role: &str) -> Entry {
-    Entry::new(
-        Level::Notice,
-        Who::User,
-        Source::Trace,
-        format!(
-            "Role {} was not given: it could take the site over. To allow it, list it in BENTO_WEBHOOKS_ALLOW_ROLES in wp-config.php.",
-            Entry::quote(role)
-        ),
-    )
+    rights::set_role(draft, &role, rules);
 }
 
 /// Whether the stored hash is one of this password.

@@ -1,6 +1,7 @@
 //! The plan against WordPress's vectors, and its properties.
 
 use super::*;
+use crate::log::Level;
 use crate::settings::{Overrides, Rows};
 use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
