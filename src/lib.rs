@@ -15,6 +15,7 @@
 pub mod bento;
 pub mod cgi;
 pub mod clean;
+pub mod clock;
 pub mod command;
 pub mod log;
 pub mod outcome;

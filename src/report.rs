@@ -3,19 +3,15 @@
 //! Time, result, action, contact, user, reason and milliseconds; under 1 kB, one line, no key, no password, no e-mail
 //! address.
 
+use crate::clock::Clock;
 use crate::outcome::{Ending, Outcome};
-use crate::receive::date_time;
 use crate::text::one_line;
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The line, without a line break.
 pub fn line(outcome: &Outcome, took: Duration) -> String {
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    let time = date_time(i64::try_from(unix).unwrap_or_default()).replace(' ', "T");
+    let time = Clock::now().utc().replace(' ', "T");
     let mut line = format!("bento-webhooks: {time}Z {}", outcome.result());
     if let Some(action) = outcome.action {
         let _ = write!(line, " {action}");

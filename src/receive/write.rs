@@ -1,0 +1,341 @@
+//! The part of the story that writes: lock, plan, apply, commit, and what goes back to Bento.
+
+use super::credentials::Credentials;
+use super::notes::{received, row};
+use super::{Job, is_meant};
+use crate::bento::{Bento, Subscriber};
+use crate::clean::Cleaner;
+use crate::clock::Clock;
+use crate::log::{Entry, Level, Source, Who};
+use crate::outcome::{Applied, Ending, Outcome, Trouble};
+use crate::password::Form;
+use crate::plan::{self, Fresh, Order, Plan, Repertoire, Return, Rules};
+use crate::settings::Settings;
+use crate::site::{Found, LogRow, NAMES_SLOT, Site, user_slot};
+use crate::translations;
+use crate::webhook::Action;
+use crate::wp_config::Config;
+use std::path::Path;
+
+/// How often we start over when a user appears or vanishes between looking and locking.
+const TRIES: usize = 3;
+
+/// How one look under the lock ended.
+enum Step {
+    Done {
+        user: u64,
+        plan: Box<Plan>,
+        wrote: bool,
+    },
+    /// Somebody else made or removed the user: look again.
+    Again,
+    Refused(String),
+}
+
+impl Job<'_> {
+    /// Plans and writes, then sends back what belongs to Bento.
+    pub(super) fn write(
+        &mut self,
+        mut found: Option<Found>,
+        person: &Fetched,
+        bento: &Bento<'_>,
+    ) -> Result<Outcome, Trouble> {
+        if has_astral(person) {
+            self.repertoire = self.site.repertoire()?;
+        }
+        let cost = if self.needs_hash(found.as_ref()) {
+            self.site.bcrypt_cost()?
+        } else {
+            None
+        };
+        let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
+        for _ in 0..TRIES {
+            if found.is_none() {
+                found = self.find_by_bento(&person.subscriber)?;
+            }
+            match self.attempt(found.as_ref(), person, &fresh)? {
+                Step::Done { user, plan, wrote } => {
+                    return self.finish(user, *plan, wrote, person, &fresh, bento);
+                }
+                Step::Refused(reason) => return Ok(self.refuse_add(reason)),
+                Step::Again => {
+                    found = self
+                        .find()?
+                        .filter(|found| is_meant(found, &person.subscriber));
+                }
+            }
+            if found.is_none() && self.webhook.action != Action::Add {
+                return Ok(self.ignore_unknown_user());
+            }
+        }
+        Err(Trouble::database(
+            "the user appeared or vanished again and again",
+        ))
+    }
+
+    fn needs_hash(&self, found: Option<&Found>) -> bool {
+        let may_change = self.settings.crm_field("user_pass").is_some()
+            && self.webhook.action != Action::UpdateTags;
+        found.is_none() || may_change
+    }
+
+    /// On add: the user who has the address that Bento has, or the id that Bento gives.
+    fn find_by_bento(&mut self, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
+        if let Some(found) = self.site.user_by_contact(&subscriber.uuid)? {
+            return Ok(Some(found));
+        }
+        Ok(subscriber
+            .email
+            .as_deref()
+            .map(|email| self.site.user_by_email(email.trim()))
+            .transpose()?
+            .flatten())
+    }
+
+    /// One transaction: rows as they are, plan, changes, log.
+    fn attempt(
+        &mut self,
+        found: Option<&Found>,
+        person: &Fetched,
+        fresh: &Credentials,
+    ) -> Result<Step, Trouble> {
+        let locks = self.locks(found, &person.subscriber);
+        let cleaner = Cleaner::new(self.config.release(), &self.settings.locale);
+        let now = Clock::now();
+        let (utc, local) = (now.utc(), now.local(&self.settings.zone));
+        let Job {
+            site,
+            settings,
+            place,
+            webhook,
+            config,
+            repertoire,
+        } = self;
+        let hash = |password: &str| fresh.hash(password);
+        let name_order = || name_order(config, settings);
+        let rules = Rules {
+            settings,
+            release: config.release(),
+            cleaner: &cleaner,
+            prefix: &place.prefix,
+            network: place.network.as_ref(),
+            allowed_roles: config.own().allow_roles(),
+            repertoire: *repertoire,
+            hash: &hash,
+            name_order: &name_order,
+        };
+        let order = Order {
+            action: webhook.action,
+            role: webhook.role.as_deref(),
+            subscriber: &person.subscriber,
+            tags: &person.tags,
+            tags_complete: person.complete,
+        };
+        if found.is_none() {
+            // A hash takes longer than everything else; it is made before anybody has to wait for the lock.
+            fresh.hash(
+                &plan::mapped_password(&order, &rules)
+                    .unwrap_or_else(|| fresh.password.expose_str().to_owned()),
+            );
+        }
+        site.transaction(&locks, &mut |site| {
+            let plan = match found {
+                Some(found) => {
+                    let Some(user) = site.user(found.id)? else {
+                        return Ok(Step::Again);
+                    };
+                    plan::existing(&user, found.link, &order, &rules, site)?
+                }
+                None => {
+                    if someone_came(site, &person.subscriber)? {
+                        return Ok(Step::Again);
+                    }
+                    let mut random = |below: u32| fresh.random(below);
+                    let mut start = Fresh {
+                        password: &fresh.password,
+                        now: &utc,
+                        random: &mut random,
+                    };
+                    match plan::new_user(&order, &rules, &mut start, site)? {
+                        Ok(plan) => plan,
+                        Err(reason) => return Ok(Step::Refused(reason)),
+                    }
+                }
+            };
+            let changes = plan.changes();
+            let user = site.apply(found.map(|found| found.id), &changes)?;
+            if found.is_none() {
+                site.count_users(place, settings, config.release())?;
+            }
+            let received = received(
+                webhook,
+                if webhook.action == Action::Add {
+                    Who::Nobody
+                } else {
+                    Who::User
+                },
+            );
+            let rows: Vec<LogRow<'_>> = [&received]
+                .into_iter()
+                .chain(&plan.log)
+                .map(|entry| row(entry, user, webhook))
+                .collect();
+            site.log(&rows, settings.logging, &local, config.release())?;
+            Ok(Step::Done {
+                user,
+                plan: Box::new(plan),
+                wrote: !changes.is_empty(),
+            })
+        })
+    }
+
+    /// What to lock: the user; and the names of all users when one is made or a unique name may change.
+    fn locks(&self, found: Option<&Found>, subscriber: &Subscriber) -> Vec<u32> {
+        let Some(found) = found else {
+            return vec![NAMES_SLOT];
+        };
+        let new_email = subscriber
+            .email
+            .as_deref()
+            .is_some_and(|email| !email.eq_ignore_ascii_case(&found.email));
+        let new_name = new_email || self.settings.crm_field("user_nicename").is_some();
+        let mut locks = vec![user_slot(found.id)];
+        if new_name && self.webhook.action != Action::UpdateTags {
+            locks.insert(0, NAMES_SLOT);
+        }
+        locks
+    }
+
+    /// After the commit: fields back to Bento, the log trimmed, the outcome told.
+    fn finish(
+        &mut self,
+        user: u64,
+        plan: Plan,
+        wrote: bool,
+        person: &Fetched,
+        fresh: &Credentials,
+        bento: &Bento<'_>,
+    ) -> Result<Outcome, Trouble> {
+        let remark = self.send_back(user, &plan.returns, &person.subscriber.uuid, fresh, bento);
+        self.site.trim_log(self.settings.logging);
+        if !person.complete {
+            return Err(Trouble::Tag);
+        }
+        let applied = Applied {
+            tags: plan.tags,
+            fields: plan.fields,
+            remark,
+        };
+        let ending = if wrote {
+            Ending::Applied(applied)
+        } else {
+            Ending::Unchanged
+        };
+        Ok(self.outcome(Some(user), ending))
+    }
+
+    /// One call that carries everything that goes back after an add. Errs never: the user exists.
+    fn send_back(
+        &mut self,
+        user: u64,
+        returns: &[(String, Return)],
+        uuid: &str,
+        fresh: &Credentials,
+        bento: &Bento<'_>,
+    ) -> Option<String> {
+        if returns.is_empty() {
+            return None;
+        }
+        let value = |value: &Return| match value {
+            Return::Password => fresh.password.expose_str().to_owned(),
+            Return::Text(text) => text.clone(),
+            Return::UserId => user.to_string(),
+        };
+        let fields: Vec<(String, String)> = returns
+            .iter()
+            .map(|(field, back)| (field.clone(), value(back)))
+            .collect();
+        let sent = bento.store_fields(uuid, &fields);
+        let names: Vec<String> = returns.iter().map(|(field, _)| field.clone()).collect();
+        let entry = match &sent {
+            Ok(()) => {
+                let message = format!("Sent back to Bento: {}.", Entry::quote(&names.join(", ")));
+                Entry::new(Level::Info, Who::User, Source::Trace, message)
+            }
+            Err(trouble) => {
+                let message = format!(
+                    "Could not be sent back to Bento: {}. {}",
+                    Entry::quote(&names.join(", ")),
+                    Entry::quote(&trouble.to_string())
+                );
+                Entry::new(Level::Error, Who::User, Source::Bento, message)
+            }
+        };
+        self.note(user, &[entry]);
+        sent.err().map(|_| "the user was created, but the password could not be sent back to Bento; use \"Lost your password?\"".to_owned())
+    }
+}
+
+/// How the site's language orders first and last name; American English has no file to look into.
+fn name_order(config: &Config, settings: &Settings) -> Option<String> {
+    let (context, message) = (
+        "Display name based on first name and last name",
+        "%1$s %2$s",
+    );
+    if settings.locale == "en_US" {
+        return None;
+    }
+    let read = |path: &Path| std::fs::read(path).ok();
+    let site = config.site();
+    let folders = [
+        site.lang_dir()
+            .map_or_else(|| site.content_dir().join("languages"), Path::to_path_buf),
+        config.wordpress().join("wp-includes/languages"),
+    ];
+    folders.iter().find_map(|folder| {
+        translations::find(
+            folder,
+            &settings.locale,
+            config.release(),
+            context,
+            message,
+            &read,
+        )
+    })
+}
+
+/// What Bento said of the person.
+pub(super) struct Fetched {
+    pub(super) subscriber: Subscriber,
+    pub(super) tags: Vec<String>,
+    pub(super) complete: bool,
+}
+
+/// Whether a user with this id or address is there now that the lock is held.
+fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Trouble> {
+    let by_email = subscriber
+        .email
+        .as_deref()
+        .map(|email| site.user_by_email(email.trim()))
+        .transpose()?
+        .flatten();
+    Ok(by_email.is_some() || site.user_by_contact(&subscriber.uuid)?.is_some())
+}
+
+/// Whether any text is beyond U+00FF, so that the columns' charset matters.
+fn has_astral(person: &Fetched) -> bool {
+    let beyond = |text: &str| !Repertoire::Latin.holds(text);
+    if person.tags.iter().any(|name| beyond(name)) {
+        return true;
+    }
+    let mut stack: Vec<&serde_json::Value> = person.subscriber.fields.values().collect();
+    while let Some(value) = stack.pop() {
+        match value {
+            serde_json::Value::String(text) if beyond(text) => return true,
+            serde_json::Value::Array(items) => stack.extend(items),
+            serde_json::Value::Object(members) => stack.extend(members.values()),
+            _ => {}
+        }
+    }
+    false
+}
