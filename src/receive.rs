@@ -430,7 +430,10 @@ impl<'a> Job<'a> {
         } else {
             Ending::Unchanged
         };
-        Ok(self.outcome(Some(user), ending))
+        let mut outcome = self.outcome(Some(user), ending);
+        let uuid = &person.subscriber.uuid;
+        outcome.contact_id.get_or_insert_with(|| uuid.clone());
+        Ok(outcome)
     }
 
     /// One call that carries everything that goes back after an add. Errs never: the user exists.

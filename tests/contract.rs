@@ -1110,6 +1110,17 @@ fn the_log_follows_its_settings() {
 }
 
 #[test]
+fn an_answer_names_the_contact_that_bento_found() {
+    let stage = stage();
+    for email in ["sue@example.test", "nora@example.test"] {
+        let body = json!({"email": email}).to_string();
+        let answer = stage.program.run(&Request::post(&target("add"), &body));
+        let id = if email.starts_with("sue") { SUE } else { NORA };
+        assert_eq!(answer.json()["contact_id"], id, "{answer}");
+    }
+}
+
+#[test]
 fn staging_and_copied_sites_ask_nobody() {
     let settings = [
         json!({"staging_mode": ["0", 1]}),
