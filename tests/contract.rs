@@ -435,6 +435,18 @@ fn a_user_who_vanishes_while_bento_is_asked_is_not_made_again() {
     }
 }
 
+#[test]
+fn an_emoji_in_the_name_of_a_member_breaks_nothing() {
+    let stage = stage_with(&json!({}), |world| {
+        world.subscribers[0].fields = json!({"notes": {"🎉": "x"}, "company": "New"});
+    });
+    stage.sql("ALTER TABLE wp_usermeta CONVERT TO CHARACTER SET utf8mb3");
+    let answer = stage.send("update", SUE);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    assert_eq!(stage.meta(3, "company").as_deref(), Some("New"));
+    assert_eq!(stage.meta(3, "delivery_notes"), None);
+}
+
 /// Old sites have tables in `utf8`, which hold no emoji; MariaDB would store `?` and break the lengths in serialized text.
 #[test]
 fn emoji_in_a_table_without_them_break_nothing() {
@@ -447,11 +459,16 @@ fn emoji_in_a_table_without_them_break_nothing() {
         world.subscribers[0].cached_tag_ids = json!(["13", "77"]);
         world.subscribers[0].fields = json!({"company": "Ü GmbH €", "phone": "☎ 🎉"});
     };
-    for action in ["update_tags", "update"] {
+    let runs = [
+        ("update_tags", "utf8mb3"),
+        ("update", "utf8mb3"),
+        ("update", "latin1"),
+    ];
+    for (action, charset) in runs {
         let stage = stage_with(&json!({}), party);
         for table in ["wp_usermeta", "wp_options", "wp_users", "wp_wpf_logging"] {
             stage.sql(&format!(
-                "ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci"
+                "ALTER TABLE {table} CONVERT TO CHARACTER SET {charset}"
             ));
         }
         let answer = stage.send(action, SUE);
@@ -474,7 +491,8 @@ fn emoji_in_a_table_without_them_break_nothing() {
             assert!(!value.contains('?'), "{key}: {value}\n{answer}");
         }
         if action == "update" {
-            assert_eq!(stage.meta(3, "company").as_deref(), Some("Ü GmbH €"));
+            let company = stage.meta(3, "company");
+            assert_eq!(company.as_deref(), Some("Ü GmbH €"), "{charset}");
         }
     }
 }
@@ -1089,6 +1107,17 @@ fn the_log_follows_its_settings() {
     assert_eq!((levels, count), (vec![500, 500], None));
     let (levels, _) = rows("0", "1", NORA);
     assert!(levels.len() > 1 && !levels.contains(&500), "{levels:?}");
+}
+
+#[test]
+fn an_answer_names_the_contact_that_bento_found() {
+    let stage = stage();
+    for email in ["sue@example.test", "nora@example.test"] {
+        let body = json!({"email": email}).to_string();
+        let answer = stage.program.run(&Request::post(&target("add"), &body));
+        let id = if email.starts_with("sue") { SUE } else { NORA };
+        assert_eq!(answer.json()["contact_id"], id, "{answer}");
+    }
 }
 
 #[test]

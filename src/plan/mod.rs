@@ -49,19 +49,21 @@ pub enum Repertoire {
     Unicode,
     /// Up to U+FFFF (`utf8mb3`): no emoji.
     Basic,
-    /// Up to U+00FF (`latin1` behind a connection in UTF-8).
+    /// Up to U+00FF, and the typographic signs of Windows-1252, which is what MySQL calls `latin1`.
     Latin,
 }
+
+/// What Windows-1252 has beyond U+00FF.
+const WINDOWS_1252: &str = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ";
 
 impl Repertoire {
     /// Whether all characters of the text can be stored.
     pub fn holds(self, text: &str) -> bool {
-        let last = match self {
-            Repertoire::Unicode => char::MAX,
-            Repertoire::Basic => '\u{ffff}',
-            Repertoire::Latin => '\u{ff}',
-        };
-        text.chars().all(|c| c <= last)
+        text.chars().all(|c| match self {
+            Repertoire::Unicode => true,
+            Repertoire::Basic => c <= '\u{ffff}',
+            Repertoire::Latin => c <= '\u{ff}' || WINDOWS_1252.contains(c),
+        })
     }
 }
 

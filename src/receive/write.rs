@@ -231,7 +231,10 @@ impl Job<'_> {
         } else {
             Ending::Unchanged
         };
-        Ok(self.outcome(Some(user), ending))
+        let mut outcome = self.outcome(Some(user), ending);
+        let uuid = &person.subscriber.uuid;
+        outcome.contact_id.get_or_insert_with(|| uuid.clone());
+        Ok(outcome)
     }
 
     /// One call that carries everything that goes back after an add. Errs never: the user exists.
@@ -322,7 +325,7 @@ fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Tr
     Ok(by_email.is_some() || site.user_by_contact(&subscriber.uuid)?.is_some())
 }
 
-/// Whether any text is beyond U+00FF, so that the columns' charset matters.
+/// Whether any text is beyond what every charset holds, so that the columns' charset matters.
 fn has_astral(person: &Fetched) -> bool {
     let beyond = |text: &str| !Repertoire::Latin.holds(text);
     if person.tags.iter().any(|name| beyond(name)) {
@@ -333,6 +336,9 @@ fn has_astral(person: &Fetched) -> bool {
         match value {
             serde_json::Value::String(text) if beyond(text) => return true,
             serde_json::Value::Array(items) => stack.extend(items),
+            serde_json::Value::Object(members) if members.keys().any(|name| beyond(name)) => {
+                return true;
+            }
             serde_json::Value::Object(members) => stack.extend(members.values()),
             _ => {}
         }
