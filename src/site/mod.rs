@@ -22,10 +22,11 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Error, OptsBuilder, Row, SslOpts};
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often a transaction is tried when it meets a deadlock or a lock wait.
+/// How often a transaction is tried when it meets a deadlock or a lock wait, and after which time no more.
 const TRIES: u32 = 5;
+const TRYING_TIME: Duration = Duration::from_secs(3);
 /// Time to connect, and to wait for one answer.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -173,6 +174,7 @@ impl<'a> Site<'a> {
         locks: &[u32],
         work: &mut dyn FnMut(&mut Site<'a>) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
+        let start = Instant::now();
         let mut attempt = 1;
         loop {
             let result = self
@@ -186,7 +188,7 @@ impl<'a> Site<'a> {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Database {
                     transient: true, ..
-                }) if attempt < TRIES => attempt += 1,
+                }) if attempt < TRIES && start.elapsed() < TRYING_TIME => attempt += 1,
                 Err(trouble) => {
                     // A connection that is gone has rolled back already.
                     let _ = self.run("ROLLBACK");
@@ -232,7 +234,7 @@ impl<'a> Site<'a> {
             "" => format!("NAMES {}, ", self.charset.name),
             collate => format!("NAMES {} COLLATE {collate}, ", self.charset.name),
         };
-        format!("SET {names}autocommit = 0, sql_mode = '', innodb_lock_wait_timeout = 3")
+        format!("SET {names}autocommit = 0, sql_mode = '', innodb_lock_wait_timeout = 2")
     }
 
     /// Ends the transaction mode, so that each following statement stands for itself.
