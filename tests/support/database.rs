@@ -150,6 +150,13 @@ impl Server {
         Database { server: self, name }
     }
 
+    /// Ends the server as a crash would.
+    pub fn kill(&self) {
+        let id = fs::read_to_string(self.folder.join("pid")).unwrap();
+        let killed = Command::new("kill").args(["-9", id.trim()]).status();
+        assert!(killed.unwrap().success());
+    }
+
     fn try_root(&self) -> Result<Conn, mysql::Error> {
         let options = OptsBuilder::new()
             .socket(Some(self.socket().to_string_lossy()))
@@ -216,8 +223,6 @@ fn install(folder: &Path) {
             "--force",
         ])
         .arg(format!("--datadir={}", folder.join("data").display()))
-        // A starting server removes the temporary tables of another that shares its folder for them.
-        .arg(format!("--tmpdir={}", folder.display()))
         .args(user_option())
         .output()
         .unwrap();

@@ -19,7 +19,9 @@ const USER_COUNT: &str = "user_count";
 pub struct Site<'server> {
     pub database: Database<'server>,
     folder: PathBuf,
+    /// Name and value in PHP.
     constants: Vec<(String, String)>,
+    lines: Vec<String>,
     release: String,
 }
 
@@ -41,6 +43,7 @@ impl<'server> Site<'server> {
             database,
             folder,
             constants: Vec::new(),
+            lines: Vec::new(),
             release,
         };
         site.write_files();
@@ -49,9 +52,35 @@ impl<'server> Site<'server> {
 
     /// Defines a constant in `wp-config.php`; the value is written as a quoted string.
     pub fn define(&mut self, name: &str, value: &str) {
+        self.define_php(name, &quoted(value));
+    }
+
+    /// Defines a constant in `wp-config.php`; the value is PHP.
+    pub fn define_php(&mut self, name: &str, value: &str) {
         self.constants.retain(|(known, _)| known != name);
         self.constants.push((name.to_string(), value.to_string()));
         self.write_files();
+    }
+
+    /// Adds a line of PHP to `wp-config.php`.
+    pub fn add_line(&mut self, line: &str) {
+        self.lines.push(line.to_string());
+        self.write_files();
+    }
+
+    /// Runs statements with all rights on the site's database.
+    pub fn sql(&self, statements: &[&str]) {
+        let mut root = self.database.root();
+        for statement in statements {
+            root.query_drop(statement)
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
+
+    /// The first column of the rows that a query finds, as text; SQL NULL is left out.
+    pub fn column(&self, query: &str) -> Vec<String> {
+        let rows = super::state::rows(&mut self.database.root(), query);
+        rows.into_iter().filter_map(|row| row[0].clone()).collect()
     }
 
     /// The folder with `wp-config.php`.
@@ -80,9 +109,12 @@ impl<'server> Site<'server> {
             .constants
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone()));
+        let defaults = defaults.map(|(name, value)| (name, quoted(&value)));
         for (name, value) in ours.chain(defaults) {
-            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            config += &format!("define( '{name}', '{value}' );\n");
+            config += &format!("define( '{name}', {value} );\n");
+        }
+        for line in &self.lines {
+            config += &format!("{line}\n");
         }
         config += "$table_prefix = 'wp_';\n\nif ( ! defined( 'ABSPATH' ) ) {\n\tdefine( 'ABSPATH', __DIR__ . '/' );\n}\nrequire_once ABSPATH . 'wp-settings.php';\n";
         fs::write(self.folder.join("wp-config.php"), config).unwrap();
@@ -90,6 +122,11 @@ impl<'server> Site<'server> {
         let version = format!("<?php\n$wp_version = '{}';\n", self.release);
         fs::write(self.folder.join("wp-includes/version.php"), version).unwrap();
     }
+}
+
+/// A text as a PHP literal.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 impl Drop for Site<'_> {
