@@ -16,6 +16,8 @@ const EMAIL_LENGTH: usize = 100;
 pub(super) const URL_LENGTH: usize = 100;
 pub(super) const NICENAME_LENGTH: usize = 50;
 const DISPLAY_NAME_LENGTH: usize = 250;
+/// Why a text stays out of a table in another charset than Unicode's.
+pub(super) const CANNOT_STORE: &str = "holds characters that the database column cannot store";
 
 /// One mapped field with the value Bento has for it, cleaned.
 pub(super) struct Loaded {
@@ -74,6 +76,13 @@ pub(super) fn load(subscriber: &Subscriber, rules: &Rules<'_>) -> Vec<Loaded> {
         })
     };
     fields.filter_map(load).collect()
+}
+
+/// The fields whose text the columns can hold, and the others; of a password only the hash is stored.
+pub(super) fn storable(subscriber: &Subscriber, rules: &Rules<'_>) -> (Vec<Loaded>, Vec<Loaded>) {
+    load(subscriber, rules)
+        .into_iter()
+        .partition(|loaded| loaded.key == "user_pass" || fits(&loaded.value, rules))
 }
 
 /// WP Fusion's `wpf_clean()`: text is cleaned, numbers become text, true, false and null stay, lists and objects become
@@ -141,14 +150,6 @@ pub(super) fn apply(
         .iter()
         .filter(|loaded| loaded.counts() && !loaded.pseudo)
     {
-        if !storable(&loaded.value, rules) {
-            leave_out(
-                draft,
-                &loaded.key,
-                "holds characters that the database column cannot store",
-            );
-            continue;
-        }
         match loaded.key.as_str() {
             "user_pass" => password(draft, loaded, rules),
             "display_name" => display_name(draft, loaded, rules),
@@ -207,14 +208,20 @@ pub(super) fn may_be_written(key: &str) -> bool {
 }
 
 /// Whether the columns can hold every text in the value.
-fn storable(value: &Value, rules: &Rules<'_>) -> bool {
+fn fits(value: &Value, rules: &Rules<'_>) -> bool {
     match value {
         Value::Str(bytes) => rules.repertoire.holds(&String::from_utf8_lossy(bytes)),
         Value::Array(entries) => entries.iter().all(|(key, item)| {
-            let key_holds = rules.repertoire.holds(&crate::roles::key_text(key));
-            key_holds && storable(item, rules)
+            rules.repertoire.holds(&crate::roles::key_text(key)) && fits(item, rules)
         }),
         _ => true,
+    }
+}
+
+/// The log rows about fields whose characters the columns cannot hold.
+pub(super) fn leave_outside(draft: &mut Draft, outside: &[Loaded]) {
+    for loaded in outside.iter().filter(|loaded| !loaded.pseudo) {
+        leave_out(draft, &loaded.key, CANNOT_STORE);
     }
 }
 

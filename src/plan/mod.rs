@@ -201,10 +201,11 @@ pub fn existing(
         join_site(&mut draft, order, rules);
     }
     if order.action != Action::UpdateTags {
-        let values = fields::load(order.subscriber, rules);
+        let (values, outside) = fields::storable(order.subscriber, rules);
         if link == Link::ContactId || order.action == Action::Update {
             draft.log.push(fields::loaded(&values));
         }
+        fields::leave_outside(&mut draft, &outside);
         fields::apply(&mut draft, &values, rules, directory)?;
     }
     let tags = tags::apply(&mut draft, order, rules);
@@ -221,7 +222,7 @@ pub fn new_user(
     fresh: &mut Fresh<'_>,
     directory: &mut dyn Directory,
 ) -> Result<Result<Plan, String>, Trouble> {
-    let values = fields::load(order.subscriber, rules);
+    let (values, outside) = fields::storable(order.subscriber, rules);
     let start = match create::start(&values, order, rules, fresh, directory)? {
         Ok(start) => start,
         Err(reason) => return Ok(Err(reason)),
@@ -231,6 +232,7 @@ pub fn new_user(
         generated,
         login_sent,
     } = start;
+    fields::leave_outside(&mut draft, &outside);
     fields::apply(&mut draft, &values, rules, directory)?;
     draft.set_meta(CONTACT_ID, &Value::from(order.subscriber.uuid.as_str()));
     let tags = tags::apply(&mut draft, order, rules);

@@ -1,6 +1,7 @@
 //! Tags, as WP Fusion's `set_tags()` stores them.
 
 use super::draft::Draft;
+use super::fields::CANNOT_STORE;
 use super::{Order, Rules, TAGS};
 use crate::log::{Entry, Level, Source, Who};
 use crate::php::{Key, Value};
@@ -13,13 +14,15 @@ pub(super) fn apply(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) -> 
     let holds = |name: &&String| rules.repertoire.holds(name);
     let (tags, left_out): (Vec<&String>, Vec<&String>) = order.tags.iter().partition(holds);
     for name in left_out {
+        // The log's column may not hold those characters either.
+        let mut shown = name.clone();
+        shown.retain(|c| rules.repertoire.holds(c.encode_utf8(&mut [0; 4])));
         let message = format!(
-            "Tag {} was left out: it holds characters that the database column cannot store.",
-            Entry::quote(name)
+            "Tag {} was left out: it {CANNOT_STORE}.",
+            Entry::quote(shown.trim())
         );
-        draft
-            .log
-            .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
+        let entry = Entry::new(Level::Notice, Who::User, Source::Trace, message);
+        draft.log.push(entry);
     }
     let mut new = cleaned(&tags, rules);
     if !order.tags_complete {

@@ -40,7 +40,7 @@ impl Job<'_> {
         person: &Fetched,
         bento: &Bento<'_>,
     ) -> Result<Outcome, Trouble> {
-        if has_astral(person) {
+        if goes_beyond_latin(person) {
             self.repertoire = self.site.repertoire()?;
         }
         let cost = if self.needs_hash(found.as_ref()) {
@@ -326,7 +326,7 @@ fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Tr
 }
 
 /// Whether any text is beyond what every charset holds, so that the columns' charset matters.
-fn has_astral(person: &Fetched) -> bool {
+fn goes_beyond_latin(person: &Fetched) -> bool {
     let beyond = |text: &str| !Repertoire::Latin.holds(text);
     if person.tags.iter().any(|name| beyond(name)) {
         return true;
