@@ -8,6 +8,7 @@ use crate::release::Release;
 use crate::settings::{OPTIONS, Overrides, Rows, Settings};
 use crate::wp_config::Network;
 use mysql::Error;
+use sha2::{Digest, Sha256};
 
 /// Where on the installation the webhook arrived.
 pub struct Place {
@@ -76,8 +77,7 @@ impl Site<'_> {
     /// Candidates for the site and what the network has set, in one statement.
     fn network_statement(&self, host: &str, path: &str, network: &Network) -> String {
         let bare = host.strip_prefix("www.").unwrap_or(host);
-        let hosts = [host.to_owned(), bare.to_owned(), format!("www.{bare}")];
-        let hosts: Vec<String> = hosts.iter().map(|host| self.text(host)).collect();
+        let hosts = [host, bare].map(|host| self.text(host));
         let paths: Vec<String> = site_paths(path)
             .iter()
             .map(|path| self.text(path))
@@ -103,16 +103,10 @@ impl Site<'_> {
             .chain([roles.as_str()])
             .map(|name| self.text(name))
             .collect();
-        // Before SET NAMES the value must be turned into the bytes that WordPress's own connection would see.
-        let value = match self.charset.is_unicode() {
-            true => "option_value".to_owned(),
-            false => format!(
-                "CAST(CONVERT(option_value USING {}) AS BINARY)",
-                self.charset.name
-            ),
-        };
         let statement = format!(
-            "SELECT option_name, {value} AS option_value FROM `{}` WHERE option_name IN ({})",
+            // Before SET NAMES the value must be turned into the bytes that WordPress's own connection would see.
+            "SELECT option_name, CAST(CONVERT(option_value USING {}) AS BINARY) AS option_value FROM `{}` WHERE option_name IN ({})",
+            self.charset.name,
             self.tables.options,
             names.join(", ")
         );
@@ -131,8 +125,9 @@ impl Site<'_> {
     }
 
     /// Saves Bento's tag names where WP Fusion keeps them. The option is read again under a row lock and only its entry
-    /// `bento_tag_ids` is replaced, so that nothing an admin saves at the same moment is lost. A name that the column cannot
-    /// hold stays out: the database would change it, and with it the lengths in the serialized option.
+    /// `bento_tag_ids` is replaced, and it is written only if it still is what was read, so that nothing an admin saves at the
+    /// same moment is lost; MyISAM has no row locks. A name that the column cannot hold stays out: the database would change
+    /// it, and with it the lengths in the serialized option.
     pub fn save_tags(&mut self, tags: &[(u64, String)], release: Release) -> Result<(), Trouble> {
         let repertoire = if tags.iter().all(|(_, name)| Repertoire::Latin.holds(name)) {
             Repertoire::Latin
@@ -159,11 +154,11 @@ impl Site<'_> {
                 )
             })?;
             if new != raw {
-                site.update_option("wpf_options", &new)?;
+                site.update_option("wpf_options", &raw, &new)?;
             }
             match site.option_for_update("wpf_available_tags")? {
                 Some(old) if old == names => Ok(()),
-                Some(_) => site.update_option("wpf_available_tags", &names),
+                Some(old) => site.update_option("wpf_available_tags", &old, &names),
                 None => site.insert_option("wpf_available_tags", &names, unloaded(release)),
             }
         })
@@ -179,14 +174,26 @@ impl Site<'_> {
         Ok(rows.first().map(|row| column(row, "option_value")))
     }
 
-    fn update_option(&mut self, name: &str, value: &[u8]) -> Result<(), Trouble> {
+    /// Writes an option that still has its old value; when it has another one, everything must be done again.
+    fn update_option(&mut self, name: &str, old: &[u8], new: &[u8]) -> Result<(), Trouble> {
+        let digest: String = Sha256::digest(old)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let statement = format!(
-            "UPDATE `{}` SET option_value = {} WHERE option_name = {}",
+            "UPDATE `{}` SET option_value = {} WHERE option_name = {} AND SHA2(CONVERT(option_value USING {}), 256) = '{digest}'",
             self.tables.options,
-            self.bytes(value),
-            self.text(name)
+            self.bytes(new),
+            self.text(name),
+            self.charset.name
         );
-        self.run(&statement).map(|_| ()).map_err(trouble)
+        match self.run(&statement).map_err(trouble)? {
+            0 => Err(Trouble::Database {
+                detail: format!("option {name} was changed by somebody else again and again"),
+                transient: true,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn insert_option(&mut self, name: &str, value: &[u8], autoload: &str) -> Result<(), Trouble> {
@@ -233,28 +240,30 @@ impl Site<'_> {
             .first()
             .map_or(0, |row| number_column(row, "number"))
             .to_string();
-        if stored.as_deref() == Some(&count) {
-            return Ok(());
-        }
         let count = self.text(&count);
-        let network_id = self.config.network().map_or(1, Network::id);
-        let statement = match (&place.network, stored) {
-            (None, _) => format!(
+        let Some(network) = self.config.network() else {
+            let statement = format!(
                 "INSERT INTO `{}` (option_name, option_value, autoload) VALUES ('user_count', {count}, '{}') \
                  ON DUPLICATE KEY UPDATE option_value = VALUES(option_value), autoload = VALUES(autoload)",
                 self.tables.options,
                 unloaded(release)
-            ),
-            (Some(_), Some(_)) => format!(
-                "UPDATE `{}sitemeta` SET meta_value = {count} WHERE site_id = {} AND meta_key = 'user_count'",
-                self.tables.base, network_id
-            ),
-            (Some(_), None) => format!(
-                "INSERT INTO `{}sitemeta` (site_id, meta_key, meta_value) VALUES ({}, 'user_count', {count})",
-                self.tables.base, network_id
-            ),
+            );
+            return self.run(&statement).map(|_| ()).map_err(trouble);
         };
-        self.run(&statement).map(|_| ()).map_err(trouble)
+        let sitemeta = format!("`{}sitemeta`", self.tables.base);
+        let row = format!("site_id = {} AND meta_key = 'user_count'", network.id());
+        let statement = format!("UPDATE {sitemeta} SET meta_value = {count} WHERE {row}");
+        self.run(&statement).map_err(trouble)?;
+        if stored.is_none() {
+            // No unique index keeps a second row out, and another webhook may have made the first one meanwhile.
+            let statement = format!(
+                "INSERT INTO {sitemeta} (site_id, meta_key, meta_value) SELECT {}, 'user_count', {count} FROM DUAL \
+                 WHERE NOT EXISTS (SELECT 1 FROM {sitemeta} WHERE {row})",
+                network.id()
+            );
+            self.run(&statement).map_err(trouble)?;
+        }
+        Ok(())
     }
 
     /// Counts errors for WP Fusion's badge. The row is made on the first error, as `update_option()` makes it.

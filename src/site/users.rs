@@ -49,7 +49,7 @@ impl Site<'_> {
             self.tables.users,
             self.text(id)
         );
-        let rows = self.rows(&statement).map_err(trouble)?;
+        let rows = self.rows_like(&statement)?;
         let found = rows.iter().find(|row| {
             text_column(row, "meta_value")
                 .trim()
@@ -72,7 +72,7 @@ impl Site<'_> {
             self.text(email),
             self.text(&stored)
         );
-        let rows = self.rows(&statement).map_err(trouble)?;
+        let rows = self.rows_like(&statement)?;
         let is = |own: String| own.eq_ignore_ascii_case(email) || own.eq_ignore_ascii_case(&stored);
         let found = rows.iter().find(|row| is(text_column(row, "user_email")));
         Ok(found.map(|row| Found {
@@ -341,7 +341,7 @@ impl Directory for Site<'_> {
             self.tables.users,
             self.text(login)
         );
-        Ok(!self.rows(&statement).map_err(trouble)?.is_empty())
+        Ok(!self.rows_like(&statement)?.is_empty())
     }
 
     fn nicenames(&mut self, start: &str, login: &str) -> Result<Vec<String>, Trouble> {
@@ -356,7 +356,7 @@ impl Directory for Site<'_> {
             self.text(&pattern),
             self.text(login)
         );
-        let rows = self.rows(&statement).map_err(trouble)?;
+        let rows = self.rows_like(&statement)?;
         Ok(rows
             .iter()
             .map(|row| text_column(row, "user_nicename"))

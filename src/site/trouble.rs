@@ -1,0 +1,80 @@
+//! What an error of the database means, in our own words: the server's text may name hosts, users and values. Pure.
+
+use crate::outcome::Trouble;
+use mysql::{DriverError, Error};
+use std::error::Error as _;
+use std::io;
+
+/// What undoes a transaction though the next try may go through: a row changed since it was read (MariaDB with
+/// innodb_snapshot_isolation), a lock wait, a full table of locks, a deadlock.
+const TRANSIENT: [u16; 4] = [1020, 1205, 1206, 1213];
+
+const NO_TLS: &str = "the TLS connection failed; check BENTO_WEBHOOKS_CA_FILE";
+
+/// The trouble behind an error.
+pub(super) fn trouble(error: Error) -> Trouble {
+    let (detail, transient) = match &error {
+        Error::MySqlError(error) => (server(error.code), TRANSIENT.contains(&error.code)),
+        error => (driver(error).to_owned(), false),
+    };
+    Trouble::Database { detail, transient }
+}
+
+/// What the client's side says.
+fn driver(error: &Error) -> &'static str {
+    match error {
+        Error::IoError(error) => connection(error),
+        // The error of the network is inside.
+        Error::CodecError(error) => {
+            let inner = error.source().and_then(|error| error.downcast_ref());
+            inner.map_or("the server's answer cannot be read", connection)
+        }
+        Error::TlsError(_) => NO_TLS,
+        Error::DriverError(DriverError::TlsNotSupported) => {
+            "MYSQL_CLIENT_FLAGS asks for TLS, which the server does not offer"
+        }
+        Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout) => {
+            "no connection to the server; check DB_HOST in wp-config.php"
+        }
+        // MySQL 9 answers an unknown user with an old plugin that the client does not know.
+        Error::DriverError(_) => {
+            "the server refused the connection; check DB_USER and DB_PASSWORD in wp-config.php"
+        }
+        _ => "the server's answer cannot be read",
+    }
+}
+
+/// What the server says by its number.
+fn server(code: u16) -> String {
+    let detail = match code {
+        1020 | 1205 | 1206 | 1213 => "deadlock or lock wait",
+        1044 | 1045 | 1698 => "access denied; check DB_USER and DB_PASSWORD in wp-config.php",
+        1129 | 1130 => "the server does not let this host in",
+        1820 | 1862 | 3118 | 4151 => "the user's account is locked or its password has expired",
+        1049 => "the database does not exist; check DB_NAME in wp-config.php",
+        1115 | 1253 | 1273 => "the server does not know DB_CHARSET or DB_COLLATE in wp-config.php",
+        1040 | 1203 | 1226 => "the server has no connection left",
+        1146 => "a table is missing; check $table_prefix in wp-config.php",
+        1142 | 1143 => {
+            "a right is missing; the user needs SELECT, INSERT, UPDATE, DELETE and CREATE"
+        }
+        1114 | 1021 | 3 => "the server's disk or table is full",
+        1290 | 1792 | 1836 => "the server is read-only",
+        1053 | 1317 | 1927 => "the connection was lost",
+        code => return format!("error {code}"),
+    };
+    detail.to_owned()
+}
+
+/// What the network says.
+fn connection(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the server does not answer",
+        // The certificate is not accepted.
+        io::ErrorKind::InvalidData => NO_TLS,
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            "the file named by BENTO_WEBHOOKS_CA_FILE cannot be read"
+        }
+        _ => "the connection was lost",
+    }
+}

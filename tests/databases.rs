@@ -1,0 +1,191 @@
+//! The database side: how the server is reached, what its settings and charsets do, what happens when it fails, and
+//! many webhooks at once.
+//!
+//! Each test runs the real program against a real MariaDB. "At once" is made certain by holding the lock that all must
+//! take until everybody waits for it, never by time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise and says so"
+)]
+
+mod support;
+
+#[path = "databases/charsets.rs"]
+mod charsets;
+#[path = "databases/connections.rs"]
+mod connections;
+#[path = "databases/failures.rs"]
+mod failures;
+#[path = "databases/networks.rs"]
+mod networks;
+#[path = "databases/parallel.rs"]
+mod parallel;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mysql::prelude::Queryable as _;
+use mysql::{Conn, TxOpts};
+use serde_json::{Value, json};
+use support::bento::{Bento, Subscriber, Tag, World};
+use support::cgi::{Answer, Program, Request};
+use support::database::{PASSWORD, Server};
+use support::recording::Base;
+use support::site::Site;
+use support::state::State;
+
+const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
+const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
+const KEY: &str = "a1b2c3d4";
+/// Longer than anything here takes; what is awaited either comes or the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A site, its Bento and the program.
+struct Stage {
+    site: Site<'static>,
+    bento: Bento,
+    program: Program,
+}
+
+/// A site of the release before bcrypt, whose passwords cost little: Sue is linked, Nora is no user yet.
+fn stage() -> Stage {
+    stage_with(&json!({}), |_| {})
+}
+
+fn stage_with(given: &Value, change: impl FnOnce(&mut World)) -> Stage {
+    stage_on(Server::shared(), given, change)
+}
+
+fn stage_on(server: &'static Server, given: &Value, change: impl FnOnce(&mut World)) -> Stage {
+    let base = Base::load("wp61");
+    let mut site = Site::on(server, &base, given);
+    let mut world = World::new(base.account(), &base.tags());
+    let fields = json!({"first_name": "Susan", "company": "Future Foundation"});
+    world
+        .subscribers
+        .push(Subscriber::new(SUE, "sue@example.test", &["13"]).with_fields(fields));
+    world
+        .subscribers
+        .push(Subscriber::new(NORA, "nora@example.test", &["11"]));
+    change(&mut world);
+    let bento = Bento::start(world);
+    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
+    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
+    Stage {
+        site,
+        bento,
+        program,
+    }
+}
+
+impl Stage {
+    /// Runs a webhook about a person.
+    fn run(&self, action: &str, person: &str) -> Answer {
+        let answer = self.program.run(&webhook(action, person));
+        assert_no_secret(&answer);
+        answer
+    }
+
+    /// Runs all of them at once: none gets past the lock before all wait for it.
+    fn run_at_once(&self, requests: &[Request]) -> Vec<Answer> {
+        let mut root = self.with_all_locks();
+        let mut transaction = root.start_transaction(TxOpts::default()).unwrap();
+        transaction
+            .query_drop("SELECT * FROM wp_bento_webhooks_lock FOR UPDATE")
+            .unwrap();
+        thread::scope(|scope| {
+            let runs: Vec<_> = requests
+                .iter()
+                .map(|request| scope.spawn(|| self.program.run(request)))
+                .collect();
+            self.await_waiting(requests.len());
+            transaction.rollback().unwrap();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        })
+    }
+
+    /// Makes the program's own table with all of its rows, as many webhooks would, and returns a connection beside it.
+    fn with_all_locks(&self) -> Conn {
+        let answer = self.run("update_tags", SUE);
+        assert_eq!(answer.status, 200, "{answer}");
+        self.site
+            .sql(&["INSERT IGNORE INTO wp_bento_webhooks_lock SELECT seq, 0 FROM seq_0_to_300"]);
+        self.site.database.root()
+    }
+
+    /// Waits until so many connections of the site wait for a lock: nothing else here takes a tenth of a second.
+    fn await_waiting(&self, count: usize) {
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.processlist \
+             WHERE user = '{}' AND command = 'Query' AND time_ms > 100",
+            self.site.database.name()
+        );
+        let begun = Instant::now();
+        loop {
+            let waiting = self.site.column(&sql).remove(0);
+            if waiting == count.to_string() {
+                return;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{waiting} wait for a lock, not {count}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn state(&self) -> State {
+        State::read(&self.site.database)
+    }
+
+    /// The only value of this key that a user has.
+    fn meta(&self, user: u64, key: &str) -> Option<String> {
+        let state = self.state();
+        let mut rows = state.meta[&user].iter().filter(|(own, _)| own == key);
+        let value = rows.next().map(|(_, value)| value.clone().unwrap());
+        assert_eq!(rows.next(), None, "{key} twice");
+        value
+    }
+
+    fn tags(&self, user: u64) -> Option<String> {
+        self.meta(user, "bento_tags")
+    }
+}
+
+fn target(action: &str) -> String {
+    format!("/?wpf_action={action}&access_key={KEY}")
+}
+
+fn webhook(action: &str, person: &str) -> Request {
+    Request::post(&target(action), &json!({"id": person}).to_string())
+}
+
+fn tag(id: &str, name: &str) -> Tag {
+    Tag {
+        id: json!(id),
+        name: json!(name),
+        discarded_at: Value::Null,
+    }
+}
+
+/// The answer that every failure of the database has: come again, and one line for the owner that holds these words.
+fn assert_failed(answer: &Answer, words: &str) {
+    assert_eq!(answer.status, 503, "{answer}");
+    assert!(answer.header("Retry-After").is_some(), "{answer}");
+    assert_eq!(answer.stderr.lines().count(), 1, "{answer}");
+    assert!(answer.stderr.contains(words), "{words}\n{answer}");
+    assert_no_secret(answer);
+}
+
+fn assert_no_secret(answer: &Answer) {
+    for secret in [PASSWORD, KEY, "sk_lab_0002"] {
+        let shown = [&answer.stderr, &answer.body];
+        assert!(
+            shown.iter().all(|text| !text.contains(secret)),
+            "a secret is shown\n{answer}"
+        );
+    }
+}
