@@ -224,6 +224,8 @@ fn install(folder: &Path) {
         ])
         .arg(format!("--datadir={}", folder.join("data").display()))
         .args(user_option())
+        // A server that starts removes all temporary tables in this folder, those of others too.
+        .env("TMPDIR", folder)
         .output()
         .unwrap();
     if !output.status.success() {
