@@ -11,72 +11,24 @@
 
 mod support;
 
+#[path = "support/stage.rs"]
+mod stage;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
-use support::bento::{Bento, Fault, Script, Subscriber, Tag, World};
-use support::cgi::{Answer, Body, Program, Request};
+use stage::{KEY, NORA, SUE, Stage, stage, stage_with, target, webhook};
+use support::bento::{Fault, Script, Subscriber, Tag, World};
+use support::cgi::{Answer, Body, Request};
 use support::php;
-use support::recording::Base;
-use support::site::Site;
-use support::state::{self, State};
-
-const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
-const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
-const KEY: &str = "a1b2c3d4";
-
-struct Stage {
-    site: Site<'static>,
-    bento: Bento,
-    program: Program,
-    before: State,
-}
-
-/// A site on which Sue is linked, and a Bento that knows her and Nora, who is no user yet.
-fn stage() -> Stage {
-    stage_with(&json!({}), |_| {})
-}
-
-fn stage_with(given: &Value, change: impl FnOnce(&mut World)) -> Stage {
-    let base = Base::load("");
-    let mut site = Site::new(&base, given);
-    let mut world = World::new(base.account(), &base.tags());
-    world
-        .subscribers
-        .push(Subscriber::new(SUE, "sue@example.test", &["13"]));
-    world
-        .subscribers
-        .push(Subscriber::new(NORA, "nora@example.test", &["11"]));
-    change(&mut world);
-    let bento = Bento::start(world);
-    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
-    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
-    let before = State::read(&site.database);
-    Stage {
-        site,
-        bento,
-        program,
-        before,
-    }
-}
+use support::state;
 
 impl Stage {
-    fn now(&self) -> State {
-        State::read(&self.site.database)
-    }
-
-    fn difference(&self) -> String {
-        self.before.difference(&self.now())
-    }
-
     fn send(&self, action: &str, id: &str) -> Answer {
-        self.program.run(&Request::post(
-            &target(action),
-            &json!({"id": id}).to_string(),
-        ))
+        self.program.run(&webhook(action, id))
     }
 
     /// The value of a usermeta row as it is now.
@@ -88,10 +40,6 @@ impl Stage {
     fn sql(&self, statement: &str) {
         self.site.database.root().query_drop(statement).unwrap();
     }
-}
-
-fn target(action: &str) -> String {
-    format!("/?wpf_action={action}&access_key={KEY}")
 }
 
 fn bento_tags(names: &[&str]) -> Option<String> {

@@ -13,17 +13,18 @@
 
 mod support;
 
+#[path = "support/stage.rs"]
+mod stage;
+
 use serde_json::{Value, json};
-use support::bento::{Bento, Subscriber, World};
-use support::cgi::{Answer, Program, Request};
+use stage::{NORA, SUE, Stage, stage_with};
+use support::bento::Subscriber;
+use support::cgi::{Answer, Request};
 use support::database::Statement;
-use support::recording::Base;
 use support::site::Site;
 
-const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
 /// The contact id of a user who is not linked yet.
 const MAX: &str = "0ddba11a-0000-4000-8000-000000000004";
-const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
 
 /// A request, the result it must have, and what it may cost: packets to the database up to the commit, and GETs and
 /// POSTs to Bento.
@@ -96,37 +97,20 @@ impl Cost {
     }
 }
 
-struct Stage {
-    site: Site<'static>,
-    bento: Bento,
-    program: Program,
-}
-
 fn stage() -> Stage {
-    let base = Base::load("");
     let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
-    let mut site = Site::new(&base, &given);
-    let mut world = World::new(base.account(), &base.tags());
-    let fields =
-        json!({"first_name": "Susan", "company": "Future Foundation", "phone": "+1 555 0100"});
-    world
-        .subscribers
-        .push(Subscriber::new(SUE, "sue@example.test", &["13"]).with_fields(fields.clone()));
-    world
-        .subscribers
-        .push(Subscriber::new(NORA, "nora@example.test", &["11"]).with_fields(fields));
-    world
-        .subscribers
-        .push(Subscriber::new(MAX, "max.power@example.test", &["11"]));
-    let bento = Bento::start(world);
-    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
-    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
-    site.database.record_statements();
-    Stage {
-        site,
-        bento,
-        program,
-    }
+    let stage = stage_with(&given, |world| {
+        let fields =
+            json!({"first_name": "Susan", "company": "Future Foundation", "phone": "+1 555 0100"});
+        for person in &mut world.subscribers {
+            person.fields = fields.clone();
+        }
+        world
+            .subscribers
+            .push(Subscriber::new(MAX, "max.power@example.test", &["11"]));
+    });
+    stage.site.database.record_statements();
+    stage
 }
 
 impl Stage {

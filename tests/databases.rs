@@ -13,6 +13,9 @@
 
 mod support;
 
+#[path = "support/stage.rs"]
+mod stage;
+
 #[path = "databases/charsets.rs"]
 mod charsets;
 #[path = "databases/connections.rs"]
@@ -30,27 +33,15 @@ use std::time::{Duration, Instant};
 use mysql::prelude::Queryable as _;
 use mysql::{Conn, TxOpts};
 use serde_json::{Value, json};
-use support::bento::{Bento, Subscriber, Tag, World};
-use support::cgi::{Answer, Program, Request};
+use stage::{KEY, NORA, SUE, Stage, webhook};
+use support::bento::{Subscriber, Tag, World};
+use support::cgi::{Answer, Request};
 use support::database::{PASSWORD, Server};
-use support::recording::Base;
-use support::site::Site;
-use support::state::State;
 
-const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
-const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
-const KEY: &str = "a1b2c3d4";
 /// Longer than anything here takes; what is awaited either comes or the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A site, its Bento and the program.
-struct Stage {
-    site: Site<'static>,
-    bento: Bento,
-    program: Program,
-}
-
-/// A site of the release before bcrypt, whose passwords cost little: Sue is linked, Nora is no user yet.
+/// A site of the release before bcrypt, whose passwords cost little.
 fn stage() -> Stage {
     stage_with(&json!({}), |_| {})
 }
@@ -60,25 +51,11 @@ fn stage_with(given: &Value, change: impl FnOnce(&mut World)) -> Stage {
 }
 
 fn stage_on(server: &'static Server, given: &Value, change: impl FnOnce(&mut World)) -> Stage {
-    let base = Base::load("wp61");
-    let mut site = Site::on(server, &base, given);
-    let mut world = World::new(base.account(), &base.tags());
-    let fields = json!({"first_name": "Susan", "company": "Future Foundation"});
-    world
-        .subscribers
-        .push(Subscriber::new(SUE, "sue@example.test", &["13"]).with_fields(fields));
-    world
-        .subscribers
-        .push(Subscriber::new(NORA, "nora@example.test", &["11"]));
-    change(&mut world);
-    let bento = Bento::start(world);
-    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
-    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
-    Stage {
-        site,
-        bento,
-        program,
-    }
+    Stage::on(server, "wp61", given, |world| {
+        world.subscribers[0].fields =
+            json!({"first_name": "Susan", "company": "Future Foundation"});
+        change(world);
+    })
 }
 
 impl Stage {
@@ -137,13 +114,9 @@ impl Stage {
         }
     }
 
-    fn state(&self) -> State {
-        State::read(&self.site.database)
-    }
-
     /// The only value of this key that a user has.
     fn meta(&self, user: u64, key: &str) -> Option<String> {
-        let state = self.state();
+        let state = self.now();
         let mut rows = state.meta[&user].iter().filter(|(own, _)| own == key);
         let value = rows.next().map(|(_, value)| value.clone().unwrap());
         assert_eq!(rows.next(), None, "{key} twice");
@@ -153,14 +126,6 @@ impl Stage {
     fn tags(&self, user: u64) -> Option<String> {
         self.meta(user, "bento_tags")
     }
-}
-
-fn target(action: &str) -> String {
-    format!("/?wpf_action={action}&access_key={KEY}")
-}
-
-fn webhook(action: &str, person: &str) -> Request {
-    Request::post(&target(action), &json!({"id": person}).to_string())
 }
 
 fn tag(id: &str, name: &str) -> Tag {

@@ -11,76 +11,33 @@
 
 mod support;
 
+#[path = "support/stage.rs"]
+mod stage;
+
 use std::net::TcpListener;
 use std::time::Duration;
 
 use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
-use support::bento::{Bento, Fault, Script, Subscriber, World};
-use support::cgi::{Answer, Body, Program, Request};
+use stage::{KEY, NORA, SUE, Stage, stage, stage_with, target, webhook};
+use support::bento::{Fault, Script, Subscriber, World};
+use support::cgi::{Answer, Body, Request};
 use support::database::{PASSWORD, Statement};
 use support::php;
 use support::recording::Base;
-use support::site::Site;
 use support::state::{self, State};
 
-const SUE: &str = "c0ffee00-0000-4000-8000-000000000003";
-const NORA: &str = "deadbeef-0000-4000-8000-000000000009";
-const KEY: &str = "a1b2c3d4";
 const MEBIBYTE: usize = 1 << 20;
 
-struct Stage {
-    site: Site<'static>,
-    bento: Bento,
-    program: Program,
-    before: State,
-}
-
-/// A site on which Sue is linked, and a Bento that knows her and Nora, who is no user yet.
-fn stage() -> Stage {
-    stage_with(&json!({}), |_| {})
-}
-
-fn stage_with(given: &Value, change: impl FnOnce(&mut World)) -> Stage {
-    let base = Base::load("");
-    let mut site = Site::new(&base, given);
-    let mut world = World::new(base.account(), &base.tags());
-    world
-        .subscribers
-        .push(Subscriber::new(SUE, "sue@example.test", &["13"]));
-    world
-        .subscribers
-        .push(Subscriber::new(NORA, "nora@example.test", &["11"]));
-    change(&mut world);
-    let bento = Bento::start(world);
-    site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
-    let program = Program::new(env!("CARGO_BIN_EXE_bento-webhooks"), site.folder());
-    let before = State::read(&site.database);
-    Stage {
-        site,
-        bento,
-        program,
-        before,
-    }
-}
-
 impl Stage {
-    fn difference(&self) -> String {
-        self.before.difference(&State::read(&self.site.database))
-    }
-
     fn assert_idle(&self, answer: &Answer) {
         assert_eq!(self.difference(), "", "{answer}");
         assert!(self.bento.calls().is_empty(), "Bento was asked\n{answer}");
     }
 }
 
-fn target(action: &str) -> String {
-    format!("/?wpf_action={action}&access_key={KEY}")
-}
-
 fn sue_tags() -> Request {
-    Request::post(&target("update_tags"), &json!({"id": SUE}).to_string())
+    webhook("update_tags", SUE)
 }
 
 /// Web servers hand a query without `=` to CGI programs as arguments.

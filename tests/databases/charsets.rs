@@ -42,7 +42,7 @@ const SETTINGS: &str = "SELECT option_value FROM wp_options WHERE option_name = 
 
 /// A key, a tag and names beyond ASCII go in and out, and the settings keep their form.
 fn assert_round_trip(stage: &Stage, charset: &str) {
-    let old = stage.state().options["wpf_options"].0.clone();
+    let old = stage.now().options["wpf_options"].0.clone();
     let key = "schlüssel-ключ";
     let note = php::serialize(&Value::from("Grüße, мир, €"));
     let new = old.replace(
@@ -179,7 +179,7 @@ fn characters_that_the_columns_cannot_hold_stay_out() {
         });
         stage.convert(tables);
         stage.site.define("DB_CHARSET", charset);
-        let settings = stage.state().options["wpf_options"].0.clone();
+        let settings = stage.now().options["wpf_options"].0.clone();
         let answer = stage.run("update", SUE);
         assert_eq!(answer.result(), "applied", "{answer}");
         assert_eq!(
@@ -204,7 +204,7 @@ fn characters_that_the_columns_cannot_hold_stay_out() {
             "{tables}: {tags}"
         );
         // The settings can still be read: a question mark in a counted text would break them all.
-        let new = stage.state().options["wpf_options"].0.clone();
+        let new = stage.now().options["wpf_options"].0.clone();
         assert_eq!(new.len(), without_tag_growth(&settings, &new), "{tables}");
         assert!(
             new.contains(r#"i:78;s:4:"Tür";"#) && !new.contains("Party"),
@@ -214,7 +214,7 @@ fn characters_that_the_columns_cannot_hold_stay_out() {
 
         let answer = stage.run("add", NORA);
         assert_eq!(answer.result(), "applied", "{answer}");
-        let state = stage.state();
+        let state = stage.now();
         let nora = state.users.values().last().unwrap();
         assert_eq!(nora["display_name"], "Ünal", "{tables}");
         let log = state::log(&stage.site.database);
@@ -265,7 +265,7 @@ fn no_sql_mode_changes_anything() {
             "SET SESSION sql_mode = ''",
             "UPDATE wp_users SET user_registered = '0000-00-00 00:00:00'",
         ]);
-        let zero = stage.state().users[&3]["user_registered"].clone();
+        let zero = stage.now().users[&3]["user_registered"].clone();
         stage
             .site
             .sql(&[&format!("SET GLOBAL sql_mode = '{mode}'")]);
@@ -282,8 +282,8 @@ fn no_sql_mode_changes_anything() {
             assert_eq!(answer.result(), result, "{mode}\n{answer}");
         }
         assert_eq!(stage.meta(3, "company").as_deref(), Some("\\'\""), "{mode}");
-        assert_eq!(stage.state().users[&3]["user_registered"], zero, "{mode}");
-        let nora = stage.state().users.values().last().unwrap().clone();
+        assert_eq!(stage.now().users[&3]["user_registered"], zero, "{mode}");
+        let nora = stage.now().users.values().last().unwrap().clone();
         assert_eq!(nora["display_name"], "O'Hara\\ \"x\" 50% a_b", "{mode}");
         let nobody = state::log(&stage.site.database);
         assert!(nobody.last().unwrap().message.contains("nobody"), "{mode}");

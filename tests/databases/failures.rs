@@ -55,14 +55,14 @@ const FAILURES: [Failure; 7] = [
 fn every_failure_is_told_in_one_line_and_leaves_nothing_half_written() {
     let stage = stage();
     let user = stage.site.database.name().to_string();
-    let before = stage.state();
+    let before = stage.now();
     let rows = state::log(&stage.site.database).len();
     for (breaks, words, mends) in FAILURES {
         stage.site.sql(&[&breaks.replace("{user}", &user)]);
         let answer = stage.run("add", NORA);
         stage.site.sql(&[&mends.replace("{user}", &user)]);
         assert_failed(&answer, words);
-        assert_eq!(before.difference(&stage.state()), "", "{breaks}\n{answer}");
+        assert_eq!(before.difference(&stage.now()), "", "{breaks}\n{answer}");
         assert_eq!(
             state::log(&stage.site.database).len(),
             rows,
@@ -135,13 +135,13 @@ fn a_user_who_may_not_create_the_lock_table_is_told_so() {
         &format!("REVOKE ALL ON {user}.* FROM {user}@localhost"),
         &format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {user}.* TO {user}@localhost"),
     ]);
-    let before = stage.state();
+    let before = stage.now();
     let answer = stage.run("add", NORA);
     assert_failed(
         &answer,
         "the user needs SELECT, INSERT, UPDATE, DELETE and CREATE",
     );
-    assert_eq!(before.difference(&stage.state()), "", "{answer}");
+    assert_eq!(before.difference(&stage.now()), "", "{answer}");
     stage.site.sql(&[
         "CREATE TABLE wp_bento_webhooks_lock (slot SMALLINT UNSIGNED NOT NULL PRIMARY KEY, taken BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
     ]);
@@ -180,7 +180,7 @@ fn a_deadlock_or_a_changed_row_is_tried_again_wherever_it_comes() {
             ["1"],
             "{table}"
         );
-        let state = stage.state();
+        let state = stage.now();
         assert_eq!(state.users.len(), 7, "{table}");
         assert_eq!(state.options["user_count"].0, "7", "{table}");
         let log = state::log(&stage.site.database);
@@ -196,10 +196,10 @@ fn a_deadlock_or_a_changed_row_is_tried_again_wherever_it_comes() {
 fn a_deadlock_without_end_is_given_up() {
     let stage = stage();
     fail_first(&stage, 1000, 1213, "INSERT", "wp_wpf_logging");
-    let before = stage.state();
+    let before = stage.now();
     let answer = stage.run("add", NORA);
     assert_failed(&answer, "deadlock or lock wait");
-    assert_eq!(before.difference(&stage.state()), "", "{answer}");
+    assert_eq!(before.difference(&stage.now()), "", "{answer}");
     assert_eq!(stage.site.column("SELECT times FROM tried"), ["5"]);
 }
 
@@ -256,13 +256,13 @@ fn run_into(stage: &Stage, harm: impl FnOnce()) -> Answer {
 fn a_lost_connection_leaves_nothing_behind() {
     let stage = stage();
     stage.run("update_tags", SUE);
-    let before = stage.state();
+    let before = stage.now();
     let user = stage.site.database.name();
     let answer = run_into(&stage, || {
         stage.site.sql(&[&format!("KILL CONNECTION USER {user}")]);
     });
     assert_failed(&answer, "the connection was lost");
-    assert_eq!(before.difference(&stage.state()), "", "{answer}");
+    assert_eq!(before.difference(&stage.now()), "", "{answer}");
     let answer = run_into(&stage, || {
         stage.site.sql(&[&format!("KILL QUERY USER {user}")]);
     });
@@ -292,7 +292,7 @@ fn a_full_or_read_only_server_is_a_failure() {
     });
     let user = stage.site.database.name().to_string();
     stage.run("update_tags", SUE);
-    let before = stage.state();
+    let before = stage.now();
     let rows = state::log(&stage.site.database).len();
 
     stage.site.sql(&["SET GLOBAL read_only = 1"]);
@@ -329,7 +329,7 @@ fn a_full_or_read_only_server_is_a_failure() {
     }
     assert_failed(&stage.run("add", NORA), "the server has no connection left");
     drop(taken);
-    assert_eq!(before.difference(&stage.state()), "");
+    assert_eq!(before.difference(&stage.now()), "");
     assert_eq!(state::log(&stage.site.database).len(), rows);
 }
 
@@ -343,14 +343,14 @@ fn a_lock_that_stays_is_given_up() {
     let give_up = |lock: &str| {
         let stage = stage();
         let mut holder = stage.with_all_locks();
-        let before = stage.state();
+        let before = stage.now();
         holder.query_drop("SET autocommit = 0").unwrap();
         holder.query_drop(lock).unwrap();
         let answer = stage.run("add", NORA);
         assert_failed(&answer, "deadlock or lock wait");
         holder.query_drop("ROLLBACK").unwrap();
         holder.query_drop("UNLOCK TABLES").unwrap();
-        assert_eq!(before.difference(&stage.state()), "", "{answer}");
+        assert_eq!(before.difference(&stage.now()), "", "{answer}");
     };
     std::thread::scope(|scope| {
         for lock in locks {

@@ -111,13 +111,13 @@ fn a_site_with_www_is_not_the_one_without() {
 fn a_new_user_belongs_to_the_site_that_was_asked() {
     let stage = network();
     stage.bento.world().subscribers[1].email = json!("Nora@Example.test");
-    let before = stage.state();
+    let before = stage.now();
     let options = stage
         .site
         .column("SELECT option_value FROM wp_2_options WHERE option_name = 'user_count'");
     let answer = ask(&stage, "shop.example.test/second/", "add", SECOND_KEY, NORA);
     assert_eq!(answer.result(), "applied", "{answer}");
-    let state = stage.state();
+    let state = stage.now();
     let (id, nora) = state.users.last_key_value().unwrap();
     assert_eq!(
         nora["user_login"], "nora@example.test",
@@ -205,7 +205,7 @@ fn many_at_once_on_two_sites_are_counted_once() {
 /// A super admin keeps the address, whichever list names him.
 #[test]
 fn super_admins_come_from_the_network_or_from_the_file() {
-    let address = |stage: &Stage| stage.state().users[&3]["user_email"].clone();
+    let address = |stage: &Stage| stage.now().users[&3]["user_email"].clone();
     let mut stage = network();
     stage.bento.world().subscribers[0].email = json!("new@example.test");
     let answer = ask(
@@ -262,10 +262,10 @@ fn users_may_live_in_tables_of_another_name() {
     ]);
     stage.site.define("CUSTOM_USER_TABLE", "people");
     stage.site.define("CUSTOM_USER_META_TABLE", "peoplemeta");
-    let before = stage.state();
+    let before = stage.now();
     assert_eq!(stage.run("add", NORA).result(), "applied");
     assert_eq!(stage.run("update", SUE).result(), "applied");
-    let after = stage.state();
+    let after = stage.now();
     assert_eq!((&before.users, &before.meta), (&after.users, &after.meta));
     let found = stage
         .site

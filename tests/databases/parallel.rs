@@ -22,7 +22,7 @@ fn count(stage: &Stage, condition: &str) -> String {
 }
 
 fn assert_count_is_exact(stage: &Stage) {
-    let stored = stage.state().options["user_count"].0.clone();
+    let stored = stage.now().options["user_count"].0.clone();
     assert_eq!(stored, count(stage, "1"), "user_count");
 }
 
@@ -220,7 +220,7 @@ fn an_address_goes_to_one_user_whether_by_add_or_by_update() {
 
 /// The settings with one more entry, as the admin's browser sends them all.
 fn settings(stage: &Stage, tag: &str) -> String {
-    let raw = stage.state().options["wpf_options"].0.clone();
+    let raw = stage.now().options["wpf_options"].0.clone();
     let (open, close) = (raw.find(":{").unwrap(), raw.len() - 1);
     let number: usize = raw[2..open].parse().unwrap();
     let entry = format!(r#"s:5:"extra";{}"#, php::serialize(&Value::from(tag)));
@@ -246,7 +246,7 @@ fn settings_saved_before_the_tags_are_kept() {
         run.join().unwrap()
     });
     assert_eq!(answer.result(), "applied", "{answer}");
-    let stored = stage.state().options["wpf_options"].0.clone();
+    let stored = stage.now().options["wpf_options"].0.clone();
     assert!(
         stored.contains("saved by the admin"),
         "the admin's setting is lost"
@@ -289,7 +289,7 @@ fn settings_saved_after_the_tags_are_kept() {
         run.join().unwrap()
     });
     assert_eq!(answer.result(), "applied", "{answer}");
-    assert_eq!(stage.state().options["wpf_options"].0, new);
+    assert_eq!(stage.now().options["wpf_options"].0, new);
 }
 
 /// MyISAM knows no row locks: what counts is that the settings are those which were read.
@@ -324,7 +324,7 @@ fn settings_saved_between_reading_and_writing_are_kept_without_row_locks() {
         run.join().unwrap()
     });
     assert_eq!(answer.result(), "applied", "{answer}");
-    let stored = stage.state().options["wpf_options"].0.clone();
+    let stored = stage.now().options["wpf_options"].0.clone();
     assert!(
         stored.contains("saved by the admin"),
         "the admin's setting is lost"
