@@ -10,16 +10,11 @@ use crate::webhook::{Action, Webhook};
 impl Job<'_> {
     /// Staging mode, or a copy of the site: nothing is asked and nothing written.
     pub(super) fn stay_out(&mut self, found: Option<&Found>) -> Outcome {
-        let who = if self.webhook.action == Action::Add {
-            Who::Nobody
-        } else {
-            Who::User
-        };
         let message =
             "Staging mode is on, or this is a copy of the site: nothing was loaded from Bento."
                 .to_owned();
         let entries = [
-            received(&self.webhook, who),
+            received(&self.webhook),
             Entry::new(Level::Notice, Who::Nobody, Source::Bento, message),
         ];
         let user = found.map(|found| found.id);
@@ -53,7 +48,7 @@ impl Job<'_> {
             Entry::quote(&self.contact())
         );
         let entries = [
-            received(&self.webhook, Who::User),
+            received(&self.webhook),
             Entry::new(Level::Notice, Who::User, Source::Trace, message),
         ];
         let user = found.map(|found| found.id);
@@ -70,7 +65,7 @@ impl Job<'_> {
         );
         let failure = |source| Entry::new(Level::Error, Who::Nobody, source, message.clone());
         let entries = [
-            received(&self.webhook, Who::Nobody),
+            received(&self.webhook),
             failure(Source::Trace),
             failure(Source::Api),
         ];
@@ -121,19 +116,19 @@ impl Job<'_> {
                     Source::Api
                 };
                 vec![
-                    received(&self.webhook, Who::Nobody),
+                    received(&self.webhook),
                     error(Who::Nobody, Source::Trace, "Could not load the data"),
                     error(Who::Nobody, second, "Could not import the user"),
                 ]
             }
             Action::Update => vec![
-                received(&self.webhook, Who::User),
+                received(&self.webhook),
                 error(Who::User, Source::Trace, "Could not load the fields"),
                 error(Who::User, Source::Trace, "Could not load the tags"),
             ],
             Action::UpdateTags | Action::Test => {
                 vec![
-                    received(&self.webhook, Who::User),
+                    received(&self.webhook),
                     error(Who::User, Source::Trace, "Could not load the tags"),
                 ]
             }
@@ -173,8 +168,12 @@ fn contact(webhook: &Webhook) -> String {
     person.id.clone().or_else(mark).unwrap_or_default()
 }
 
-/// The first log row of every webhook.
-pub(super) fn received(webhook: &Webhook, who: Who) -> Entry {
+/// The first log row of every webhook; an `add` starts without a user.
+pub(super) fn received(webhook: &Webhook) -> Entry {
+    let who = match webhook.action {
+        Action::Add => Who::Nobody,
+        _ => Who::User,
+    };
     let later = if webhook.background { " (async)" } else { "" };
     let message = format!(
         "Webhook <strong>{}</strong>{later} for contact {}.",

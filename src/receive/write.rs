@@ -167,14 +167,7 @@ impl Job<'_> {
             if found.is_none() {
                 site.count_users(place, settings, config.release())?;
             }
-            let received = received(
-                webhook,
-                if webhook.action == Action::Add {
-                    Who::Nobody
-                } else {
-                    Who::User
-                },
-            );
+            let received = received(webhook);
             let rows: Vec<LogRow<'_>> = [&received]
                 .into_iter()
                 .chain(&plan.log)
