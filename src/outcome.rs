@@ -53,7 +53,7 @@ pub enum Trouble {
     Database {
         /// For the log: what happened, without addresses and secrets.
         detail: String,
-        /// Deadlock or lock wait (1213, 1205): the same transaction may work at once.
+        /// Undone by others, as by a deadlock or a lock wait: the same transaction may work at once.
         transient: bool,
     },
     /// Bento failed, or what it said is doubtful.

@@ -14,7 +14,7 @@ use crate::outcome::{Ending, Outcome, Refusal, Trouble};
 use crate::plan::{Link, Repertoire};
 use crate::settings::Settings;
 use crate::site::{Found, Place, Site};
-use crate::webhook::{self, Action, Parameters, Person, Webhook};
+use crate::webhook::{self, Action, Email, Parameters, Person, Webhook};
 use crate::wp_config::{self, Config, Surroundings};
 use std::path::Path;
 use write::Fetched;
@@ -137,20 +137,12 @@ impl<'a> Job<'a> {
 
     /// The user, by stored contact id, else by the e-mail address in the request.
     fn find(&mut self) -> Result<Option<Found>, Trouble> {
-        let Some(Person { id, email }) = self.webhook.person.clone() else {
-            return Ok(None);
-        };
-        if let Some(found) = id
-            .map(|id| self.site.user_by_contact(&id))
-            .transpose()?
-            .flatten()
-        {
-            return Ok(Some(found));
+        match &self.webhook.person {
+            Some(Person { id, email }) => self
+                .site
+                .user_by(id.as_deref(), email.as_ref().map(Email::as_str)),
+            None => Ok(None),
         }
-        Ok(email
-            .map(|email| self.site.user_by_email(email.as_str()))
-            .transpose()?
-            .flatten())
     }
 
     fn sought<'s>(&'s self, found: Option<&'s Found>) -> Sought<'s> {

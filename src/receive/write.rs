@@ -51,7 +51,7 @@ impl Job<'_> {
         let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
         for _ in 0..TRIES {
             if found.is_none() {
-                found = self.find_by_bento(&person.subscriber)?;
+                found = find_by_bento(&mut self.site, &person.subscriber)?;
             }
             match self.attempt(found.as_ref(), person, &fresh)? {
                 Step::Done { user, plan, wrote } => {
@@ -77,19 +77,6 @@ impl Job<'_> {
         let may_change = self.settings.crm_field("user_pass").is_some()
             && self.webhook.action != Action::UpdateTags;
         found.is_none() || may_change
-    }
-
-    /// On add: the user who has the address that Bento has, or the id that Bento gives.
-    fn find_by_bento(&mut self, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
-        if let Some(found) = self.site.user_by_contact(&subscriber.uuid)? {
-            return Ok(Some(found));
-        }
-        Ok(subscriber
-            .email
-            .as_deref()
-            .map(|email| self.site.user_by_email(email.trim()))
-            .transpose()?
-            .flatten())
     }
 
     /// One transaction: rows as they are, plan, changes, log.
@@ -147,7 +134,8 @@ impl Job<'_> {
                     plan::existing(&user, found.link, &order, &rules, site)?
                 }
                 None => {
-                    if someone_came(site, &person.subscriber)? {
+                    // Somebody else may have made the user before the lock was held.
+                    if find_by_bento(site, &person.subscriber)?.is_some() {
                         return Ok(Step::Again);
                     }
                     let mut random = |below: u32| fresh.random(below);
@@ -307,15 +295,9 @@ pub(super) struct Fetched {
     pub(super) complete: bool,
 }
 
-/// Whether a user with this id or address is there now that the lock is held.
-fn someone_came(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<bool, Trouble> {
-    let by_email = subscriber
-        .email
-        .as_deref()
-        .map(|email| site.user_by_email(email.trim()))
-        .transpose()?
-        .flatten();
-    Ok(by_email.is_some() || site.user_by_contact(&subscriber.uuid)?.is_some())
+/// On add: the user who has the id that Bento gives, or the address that Bento has.
+fn find_by_bento(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
+    site.user_by(Some(&subscriber.uuid), subscriber.email.as_deref())
 }
 
 /// Whether any text is beyond what every charset holds, so that the columns' charset matters.

@@ -41,7 +41,7 @@ pub struct Found {
 
 impl Site<'_> {
     /// The user with this contact id in usermeta: exact but for ASCII case, the lowest number first.
-    pub fn user_by_contact(&mut self, id: &str) -> Result<Option<Found>, Trouble> {
+    fn user_by_contact(&mut self, id: &str) -> Result<Option<Found>, Trouble> {
         let statement = format!(
             "SELECT m.user_id, m.meta_value, u.user_email FROM `{}` m JOIN `{}` u ON u.ID = m.user_id \
              WHERE m.meta_key = '{CONTACT_ID}' AND m.meta_value = {} AND m.user_id < 100000000 ORDER BY m.user_id",
@@ -63,7 +63,7 @@ impl Site<'_> {
     }
 
     /// The user with this e-mail address: equal but for ASCII case, the lowest number first.
-    pub fn user_by_email(&mut self, email: &str) -> Result<Option<Found>, Trouble> {
+    fn user_by_email(&mut self, email: &str) -> Result<Option<Found>, Trouble> {
         // WordPress stores `a&b@x.yz` as `a&amp;b@x.yz`.
         let stored = email.replace('&', "&amp;");
         let statement = format!(
@@ -80,6 +80,23 @@ impl Site<'_> {
             email: email.to_owned(),
             link: Link::Email,
         }))
+    }
+
+    /// The user with this contact id, else the one with this e-mail address, spaces around it aside.
+    pub fn user_by(
+        &mut self,
+        id: Option<&str>,
+        email: Option<&str>,
+    ) -> Result<Option<Found>, Trouble> {
+        if let Some(id) = id
+            && let Some(found) = self.user_by_contact(id)?
+        {
+            return Ok(Some(found));
+        }
+        match email {
+            Some(email) => self.user_by_email(email.trim()),
+            None => Ok(None),
+        }
     }
 
     /// The user's rows, in one statement; `None` when the user is gone.
