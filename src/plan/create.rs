@@ -1,7 +1,7 @@
 //! A new user, as `wp_insert_user()` writes it after WP Fusion's `import_user()`.
 
 use super::draft::{Draft, Meta, User};
-use super::fields::{self, Loaded, NICENAME_LENGTH, URL_LENGTH, text_of};
+use super::fields::{self, DISPLAY_NAME_LENGTH, Loaded, NICENAME_LENGTH, URL_LENGTH, text_of};
 use super::rights;
 use super::{Directory, Fresh, Order, Return, Rules};
 use crate::clean::Network;
@@ -191,7 +191,7 @@ fn display_name(values: &[Loaded], login: &str, rules: &Rules<'_>) -> String {
     let first = name(values, "first_name", rules);
     let last = name(values, "last_name", rules);
     let given = name(values, "display_name", rules);
-    let fits = |name: &String| !name.is_empty() && name.chars().count() <= 250;
+    let fits = |name: &String| !name.is_empty() && name.chars().count() <= DISPLAY_NAME_LENGTH;
     let both = || match (first.as_str(), last.as_str()) {
         ("", one) | (one, "") => one.to_owned(),
         (first, last) => in_order(&(rules.name_order)().unwrap_or_default(), first, last),

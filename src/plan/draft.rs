@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::clean::Cleaner;
-use crate::log::Entry;
+use crate::log::{Entry, Level, Source, Who};
 use crate::php::{self, Key, Value};
 use crate::release::Release;
 use crate::secret::Secret;
@@ -136,6 +136,25 @@ impl Draft {
         self.user.metas.retain(|meta| fold(&meta.key) != same);
     }
 
+    /// Writes a column of `users`, and notes the field when that changes it.
+    pub(super) fn set_column(
+        &mut self,
+        field: &str,
+        column: fn(&mut User) -> &mut String,
+        value: String,
+    ) {
+        let column = column(&mut self.user);
+        if *column != value {
+            *column = value;
+            self.note_field(field);
+        }
+    }
+
+    /// A log row that tells the owner what was done or left out.
+    pub(super) fn notice(&mut self, message: String) {
+        self.log.push(notice(message));
+    }
+
     /// Notes that a field was written.
     pub(super) fn note_field(&mut self, key: &str) {
         if !self.fields.iter().any(|noted| noted == key) {
@@ -158,6 +177,11 @@ impl Draft {
             returns,
         }
     }
+}
+
+/// A log row about the user that an owner should notice.
+pub(super) fn notice(message: String) -> Entry {
+    Entry::new(Level::Notice, Who::User, Source::Trace, message)
 }
 
 /// `key` reduced to what the collations of WordPress's tables compare: case, accents, blanks at the end and invisible

@@ -1,6 +1,6 @@
 //! Fields: from Bento's values to columns and usermeta rows, as WP Fusion's `load_contact()` and `set_user_meta()` do.
 
-use super::draft::{Draft, fold};
+use super::draft::{Draft, fold, notice};
 use super::rights::{self, is_protected};
 use super::{CONTACT_ID, Directory, Rules, TAGS, has_password};
 use crate::bento::Subscriber;
@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 const EMAIL_LENGTH: usize = 100;
 pub(super) const URL_LENGTH: usize = 100;
 pub(super) const NICENAME_LENGTH: usize = 50;
-const DISPLAY_NAME_LENGTH: usize = 250;
+pub(super) const DISPLAY_NAME_LENGTH: usize = 250;
 /// Why a text stays out of a table in another charset than Unicode's.
 pub(super) const CANNOT_STORE: &str = "holds characters that the database column cannot store";
 
@@ -117,12 +117,7 @@ fn cleaned(value: &Json, rules: &Rules<'_>) -> Value {
 /// The log row that says which fields came; never a password.
 pub(super) fn loaded(values: &[Loaded]) -> Entry {
     if values.is_empty() {
-        return Entry::new(
-            Level::Notice,
-            Who::User,
-            Source::Trace,
-            "Bento has no value for any mapped field.".to_owned(),
-        );
+        return notice("Bento has no value for any mapped field.".to_owned());
     }
     let message = "Loaded fields from Bento.".to_owned();
     Entry::new(Level::Info, Who::User, Source::Trace, message)
@@ -228,9 +223,7 @@ pub(super) fn leave_outside(draft: &mut Draft, outside: &[Loaded]) {
 /// The log row about a value that stays out, while the rest goes on.
 fn leave_out(draft: &mut Draft, key: &str, why: &str) {
     let message = format!("Field {} was left out: its value {why}.", Entry::quote(key));
-    draft
-        .log
-        .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
+    draft.notice(message);
 }
 
 /// `wp_set_password()`, unless the user has this password already.
@@ -246,12 +239,7 @@ fn password(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
     draft.user.pass = Secret::new((rules.hash)(&given));
     draft.user.activation_key = Secret::new(String::new());
     draft.note_field("user_pass");
-    draft.log.push(Entry::new(
-        Level::Notice,
-        Who::User,
-        Source::Trace,
-        "The password was changed.".to_owned(),
-    ));
+    draft.notice("The password was changed.".to_owned());
 }
 
 /// `wp_update_user( display_name )`: an empty name becomes the login.
@@ -263,10 +251,7 @@ fn display_name(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
     if name.chars().count() > DISPLAY_NAME_LENGTH {
         return leave_out(draft, "display_name", "is longer than 250 characters");
     }
-    if draft.user.display_name != name {
-        draft.user.display_name = name;
-        draft.note_field("display_name");
-    }
+    draft.set_column("display_name", |user| &mut user.display_name, name);
 }
 
 /// `wp_update_user( user_nicename )`: made unique by a number.
@@ -289,10 +274,7 @@ fn nicename(
         return Ok(());
     }
     let nicename = unique_nicename(&nicename, &draft.user.login, directory)?;
-    if draft.user.nicename != nicename {
-        draft.user.nicename = nicename;
-        draft.note_field("user_nicename");
-    }
+    draft.set_column("user_nicename", |user| &mut user.nicename, nicename);
     Ok(())
 }
 
@@ -331,10 +313,7 @@ fn url(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
     if url.chars().count() > URL_LENGTH {
         return leave_out(draft, "user_url", "is longer than 100 characters");
     }
-    if draft.user.url != url {
-        draft.user.url = url;
-        draft.note_field("user_url");
-    }
+    draft.set_column("user_url", |user| &mut user.url, url);
 }
 
 /// `wp_update_user( user_email )`: an address that differs only in case stays as it is; one that is not usable or is

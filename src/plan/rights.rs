@@ -1,9 +1,9 @@
 //! Roles and capabilities of a user, by the rule that no webhook hands out the keys of the site.
 
 use super::Rules;
-use super::draft::{Draft, User};
+use super::draft::{Draft, User, notice};
 use super::fields::Loaded;
-use crate::log::{Entry, Level, Source, Who};
+use crate::log::Entry;
 use crate::php::{Key, Value};
 use crate::roles::key_text;
 
@@ -47,10 +47,7 @@ pub(super) fn role(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
     let roles = &rules.settings.roles;
     let slug = roles.slug_of_name(&role).unwrap_or(&role);
     let message = if !roles.defines(slug) {
-        format!(
-            "Role {} came from Bento, but this site has no such role.",
-            Entry::quote(slug)
-        )
+        no_such_role(slug)
     } else if draft
         .user
         .capabilities(&rules.capabilities_key())
@@ -62,11 +59,9 @@ pub(super) fn role(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>) {
         set_role(draft, slug, rules);
         format!("The role was changed to {}.", Entry::quote(slug))
     } else {
-        return draft.log.push(refused_role(slug));
+        refused_role(slug)
     };
-    draft
-        .log
-        .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
+    draft.notice(message);
 }
 
 /// The site's own capabilities field: a list of roles, or text with commas, that takes the place of all capabilities.
@@ -93,15 +88,9 @@ pub(super) fn capabilities(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>
     let mut row: Vec<(Key, Value)> = Vec::new();
     for name in names.iter().map(|name| name.trim()) {
         if !rules.settings.roles.defines(name) {
-            let message = format!(
-                "Role {} came from Bento, but this site has no such role.",
-                Entry::quote(name)
-            );
-            draft
-                .log
-                .push(Entry::new(Level::Notice, Who::User, Source::Trace, message));
+            draft.notice(no_such_role(name));
         } else if !rules.may_give(name) {
-            draft.log.push(refused_role(name));
+            draft.notice(refused_role(name));
         } else if !row
             .iter()
             .any(|(key, _)| *key == Key::from_bytes(name.as_bytes()))
@@ -118,9 +107,7 @@ pub(super) fn capabilities(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>
         Value::Array(row.clone()),
     )]);
     let message = "The capabilities were changed.".to_owned();
-    draft
-        .log
-        .push(Entry::new(Level::Notice, Who::User, Source::Trace, message).with_context(context));
+    draft.log.push(notice(message).with_context(context));
     draft.set_meta(&key, &Value::Array(row));
     draft.note_field(&key);
 }
@@ -133,7 +120,7 @@ pub(super) fn give_role(draft: &mut Draft, role: &str, rules: &Rules<'_>) {
     if rules.may_give(role) {
         set_role(draft, role, rules);
     } else {
-        draft.log.push(refused_role(role));
+        draft.notice(refused_role(role));
     }
 }
 
@@ -153,15 +140,18 @@ pub(super) fn set_role(draft: &mut Draft, slug: &str, rules: &Rules<'_>) {
     draft.note_field("role");
 }
 
-/// The log row about a role that no webhook may give.
-pub(super) fn refused_role(role: &str) -> Entry {
-    Entry::new(
-        Level::Notice,
-        Who::User,
-        Source::Trace,
-        format!(
-            "Role {} was not given: it could take the site over. To allow it, list it in BENTO_WEBHOOKS_ALLOW_ROLES in wp-config.php.",
-            Entry::quote(role)
-        ),
+/// What the log says of a role that no webhook may give.
+fn refused_role(role: &str) -> String {
+    format!(
+        "Role {} was not given: it could take the site over. To allow it, list it in BENTO_WEBHOOKS_ALLOW_ROLES in wp-config.php.",
+        Entry::quote(role)
+    )
+}
+
+/// What the log says of a role that is not there.
+fn no_such_role(role: &str) -> String {
+    format!(
+        "Role {} came from Bento, but this site has no such role.",
+        Entry::quote(role)
     )
 }

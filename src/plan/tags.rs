@@ -21,8 +21,7 @@ pub(super) fn apply(draft: &mut Draft, order: &Order<'_>, rules: &Rules<'_>) -> 
             "Tag {} was left out: it {CANNOT_STORE}.",
             Entry::quote(shown.trim())
         );
-        let entry = Entry::new(Level::Notice, Who::User, Source::Trace, message);
-        draft.log.push(entry);
+        draft.notice(message);
     }
     let mut new = cleaned(&tags, rules);
     if !order.tags_complete {
