@@ -169,7 +169,7 @@ impl Draft {
         returns: Vec<(String, super::Return)>,
     ) -> Plan {
         Plan {
-            before: before.cloned(),
+            changes: Changes::between(before, &self.user),
             after: self.user,
             log: self.log,
             fields: self.fields,
@@ -217,7 +217,7 @@ pub struct Changes {
 
 impl Changes {
     /// What leads from one state to the other; without `before` the user is new.
-    pub(super) fn between(before: Option<&User>, after: &User) -> Changes {
+    fn between(before: Option<&User>, after: &User) -> Changes {
         let mut changes = Changes::default();
         match before {
             None => {

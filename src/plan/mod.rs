@@ -162,7 +162,8 @@ pub enum Return {
 
 /// What must change.
 pub struct Plan {
-    before: Option<User>,
+    /// The rows to write.
+    pub changes: Changes,
     /// The user's rows as they shall be.
     pub after: User,
     /// Rows for WP Fusion's log.
@@ -173,13 +174,6 @@ pub struct Plan {
     pub tags: Vec<String>,
     /// Bento fields and what goes back into them.
     pub returns: Vec<(String, Return)>,
-}
-
-impl Plan {
-    /// The rows to write.
-    pub fn changes(&self) -> Changes {
-        Changes::between(self.before.as_ref(), &self.after)
-    }
 }
 
 /// Plans for a user who exists.

@@ -25,7 +25,6 @@ enum Step {
     Done {
         user: u64,
         plan: Box<Plan>,
-        wrote: bool,
     },
     /// Somebody else made or removed the user: look again.
     Again,
@@ -54,8 +53,8 @@ impl Job<'_> {
                 found = find_by_bento(&mut self.site, &person.subscriber)?;
             }
             match self.attempt(found.as_ref(), person, &fresh)? {
-                Step::Done { user, plan, wrote } => {
-                    return self.finish(user, *plan, wrote, person, &fresh, bento);
+                Step::Done { user, plan } => {
+                    return self.finish(user, *plan, person, &fresh, bento);
                 }
                 Step::Refused(reason) => return Ok(self.refuse_add(reason)),
                 Step::Again => {
@@ -150,8 +149,7 @@ impl Job<'_> {
                     }
                 }
             };
-            let changes = plan.changes();
-            let user = site.apply(found.map(|found| found.id), &changes)?;
+            let user = site.apply(found.map(|found| found.id), &plan.changes)?;
             if found.is_none() {
                 site.count_users(place, settings, config.release())?;
             }
@@ -165,7 +163,6 @@ impl Job<'_> {
             Ok(Step::Done {
                 user,
                 plan: Box::new(plan),
-                wrote: !changes.is_empty(),
             })
         })
     }
@@ -192,7 +189,6 @@ impl Job<'_> {
         &mut self,
         user: u64,
         plan: Plan,
-        wrote: bool,
         person: &Fetched,
         fresh: &Credentials,
         bento: &Bento<'_>,
@@ -202,15 +198,16 @@ impl Job<'_> {
         if !person.complete {
             return Err(Trouble::Tag);
         }
+        let nothing_new = plan.changes.is_empty();
         let applied = Applied {
             tags: plan.tags,
             fields: plan.fields,
             remark,
         };
-        let ending = if wrote {
-            Ending::Applied(applied)
-        } else {
+        let ending = if nothing_new {
             Ending::Unchanged
+        } else {
+            Ending::Applied(applied)
         };
         let mut outcome = self.outcome(Some(user), ending);
         let uuid = &person.subscriber.uuid;
