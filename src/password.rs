@@ -17,6 +17,7 @@ use sha2::Sha384;
 
 use crate::php::trim;
 use crate::release::Release;
+use crate::text::hex;
 
 /// Longer passwords are refused by WordPress, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -144,8 +145,4 @@ fn bcrypt_verify(password: &[u8], stored: &str) -> bool {
         .parse::<bcrypt::HashParts>()
         .is_ok_and(|parts| parts.get_cost() <= MAX_COST);
     affordable && bcrypt::verify(password, stored).unwrap_or(false)
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -35,11 +35,17 @@ pub fn header_value(text: &str) -> String {
 /// Eight hexadecimal characters that stand for an e-mail address in log lines: enough to see that two lines speak of
 /// the same person, too few to be turned back. ASCII case does not matter.
 pub fn email_mark(email: &str) -> String {
-    let digest = Sha256::digest(email.to_ascii_lowercase().as_bytes());
-    digest
+    let mut mark = hex(&Sha256::digest(email.to_ascii_lowercase().as_bytes()));
+    mark.truncate(8);
+    mark
+}
+
+/// `bytes` as hexadecimal digits in lower case, two for each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
         .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
         .collect()
 }
 

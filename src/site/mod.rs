@@ -18,6 +18,7 @@ pub use users::{Found, LogRow, NAMES_SLOT, user_slot};
 
 use crate::outcome::Trouble;
 use crate::plan::Repertoire;
+use crate::text::hex;
 use crate::wp_config::{Config, DbHost, TablePrefix};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, OptsBuilder, Row, SslOpts};
@@ -165,14 +166,7 @@ impl<'a> Site<'a> {
         if bytes.is_empty() {
             return "''".to_owned();
         }
-        let mut literal = format!("_{} X'", self.charset.name);
-        for byte in bytes {
-            for digit in [byte >> 4, byte & 15] {
-                literal.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-            }
-        }
-        literal.push('\'');
-        literal
+        format!("_{} X'{}'", self.charset.name, hex(bytes))
     }
 
     /// A column's value or SQL's NULL.

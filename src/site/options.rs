@@ -6,6 +6,7 @@ use crate::php::{self, Key, Value};
 use crate::plan::{NetworkSite, Repertoire};
 use crate::release::Release;
 use crate::settings::{OPTIONS, Overrides, Rows, Settings};
+use crate::text::hex;
 use crate::wp_config::Network;
 use mysql::Error;
 use sha2::{Digest, Sha256};
@@ -176,10 +177,7 @@ impl Site<'_> {
 
     /// Writes an option that still has its old value; when it has another one, everything must be done again.
     fn update_option(&mut self, name: &str, old: &[u8], new: &[u8]) -> Result<(), Trouble> {
-        let digest: String = Sha256::digest(old)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(&Sha256::digest(old));
         let statement = format!(
             "UPDATE `{}` SET option_value = {} WHERE option_name = {} AND SHA2(CONVERT(option_value USING {}), 256) = '{digest}'",
             self.tables.options,
