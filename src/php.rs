@@ -123,6 +123,12 @@ impl Value {
         }
     }
 
+    /// The same as text; bytes that are no UTF-8 become U+FFFD.
+    pub fn to_text(&self) -> Option<String> {
+        let bytes = self.as_text()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Whether PHP takes the value for true: `0`, `"0"`, `""`, null and the empty array are false.
     pub fn truthy(&self) -> bool {
         match self {

@@ -43,7 +43,7 @@ impl Roles {
         let role = |(slug, role): &(Key, Value)| {
             let name = role
                 .get("name")
-                .and_then(Value::as_text)
+                .and_then(Value::to_text)
                 .unwrap_or_default();
             let capabilities = match role.get("capabilities") {
                 Some(Value::Array(entries)) => entries
@@ -54,7 +54,7 @@ impl Roles {
             };
             Role {
                 slug: key_text(slug),
-                name: String::from_utf8_lossy(&name).into_owned(),
+                name,
                 capabilities,
             }
         };

@@ -228,10 +228,7 @@ fn locale(option: Option<&str>, config: &Overrides<'_>) -> String {
 
 /// A scalar setting as text; anything else is empty.
 fn text_of(value: Option<&Value>) -> String {
-    value
-        .and_then(Value::as_text)
-        .map(|text| String::from_utf8_lossy(&text).into_owned())
-        .unwrap_or_default()
+    value.and_then(Value::to_text).unwrap_or_default()
 }
 
 /// Whether WP Fusion's own note of the site's address names another site: host or path differ.

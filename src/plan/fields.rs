@@ -32,10 +32,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// The value as text, when PHP does not call it empty.
     pub(super) fn text(&self) -> Option<String> {
-        let text = self.value.as_text()?;
-        self.value
-            .truthy()
-            .then(|| String::from_utf8_lossy(&text).into_owned())
+        self.value.to_text().filter(|_| self.value.truthy())
     }
 
     /// Whether WP Fusion writes the value: empty ones only if they are the text `0` or the field is `raw`.

@@ -29,10 +29,7 @@ fn role_text(loaded: &Loaded) -> Option<String> {
         Value::Array(entries) => &entries.first()?.1,
         value => value,
     };
-    let text = first.as_text()?;
-    first
-        .truthy()
-        .then(|| String::from_utf8_lossy(&text).into_owned())
+    first.to_text().filter(|_| first.truthy())
 }
 
 /// The role field of a user: nothing happens when the user has the role among others.
@@ -72,17 +69,11 @@ pub(super) fn capabilities(draft: &mut Draft, loaded: &Loaded, rules: &Rules<'_>
     let names: Vec<String> = match &loaded.value {
         Value::Array(entries) => entries
             .iter()
-            .filter_map(|(_, item)| item.as_text())
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .filter_map(|(_, item)| item.to_text())
             .collect(),
         value => value
-            .as_text()
-            .map(|text| {
-                String::from_utf8_lossy(&text)
-                    .split(',')
-                    .map(str::to_owned)
-                    .collect()
-            })
+            .to_text()
+            .map(|text| text.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),
     };
     let mut row: Vec<(Key, Value)> = Vec::new();

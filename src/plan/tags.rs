@@ -64,14 +64,9 @@ fn cleaned(names: &[&String], rules: &Rules<'_>) -> Vec<(i64, String)> {
 
 /// The old tags with the new ones after them.
 fn merged(old: &[(Key, Value)], new: &[(i64, String)]) -> Vec<(i64, String)> {
-    let text = |value: &Value| {
-        value
-            .as_text()
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-    };
     let mut names: Vec<String> = old
         .iter()
-        .filter_map(|(_, value)| text(value))
+        .filter_map(|(_, value)| value.to_text())
         .filter(|name| !name.is_empty())
         .collect();
     for (_, name) in new {

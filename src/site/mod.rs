@@ -269,21 +269,13 @@ impl<'a> Site<'a> {
         }
         let statement = format!("SHOW FULL COLUMNS FROM `{table}` LIKE '{name}'");
         let rows = self.rows(&statement).map_err(trouble)?;
-        let collation = rows
-            .first()
-            .map(|row| column(row, "Collation"))
-            .unwrap_or_default();
-        Ok(
-            match String::from_utf8_lossy(&collation)
-                .split('_')
-                .next()
-                .unwrap_or_default()
-            {
-                "utf8" | "utf8mb3" => Repertoire::Basic,
-                "latin1" | "ascii" => Repertoire::Latin,
-                _ => Repertoire::Unicode,
-            },
-        )
+        let collation = rows.first().map(|row| text_column(row, "Collation"));
+        let charset = collation.as_deref().and_then(|name| name.split('_').next());
+        Ok(match charset {
+            Some("utf8" | "utf8mb3") => Repertoire::Basic,
+            Some("latin1" | "ascii") => Repertoire::Latin,
+            _ => Repertoire::Unicode,
+        })
     }
 }
 

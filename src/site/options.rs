@@ -310,11 +310,10 @@ fn unique(entries: impl Iterator<Item = (Key, Value)>) -> Vec<(Key, Value)> {
 /// Logins of the super admins, out of the network's `site_admins`.
 fn logins(raw: &[u8]) -> Vec<String> {
     match php::unserialize(raw) {
-        Ok(Value::Array(entries)) => {
-            let text = entries.iter().filter_map(|(_, login)| login.as_text());
-            text.map(|login| String::from_utf8_lossy(&login).into_owned())
-                .collect()
-        }
+        Ok(Value::Array(entries)) => entries
+            .iter()
+            .filter_map(|(_, login)| login.to_text())
+            .collect(),
         _ => Vec::new(),
     }
 }
