@@ -17,6 +17,8 @@ pub mod cgi;
 pub mod clean;
 pub mod clock;
 pub mod command;
+#[cfg(test)]
+mod dice;
 pub mod log;
 pub mod outcome;
 pub mod page;

@@ -57,6 +57,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::dice::Dice;
 
     pub(super) const V6_1_9: Release = Release {
         major: 6,
@@ -231,25 +232,13 @@ mod tests {
         "x",
     ];
 
-    /// A fixed sequence of numbers: the same texts every time.
-    struct Numbers(u64);
-
-    impl Numbers {
-        fn below(&mut self, limit: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 % limit as u64) as usize
-        }
-    }
-
     #[test]
     fn no_text_panics() {
-        let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+        let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
         for round in 0..6000 {
-            let length = numbers.below(24);
+            let length = dice.below(24);
             let text: String = (0..length)
-                .map(|_| PIECES[numbers.below(PIECES.len())])
+                .map(|_| PIECES[dice.below(PIECES.len())])
                 .collect();
             let release = [V6_1_9, V6_8_12, V7_1_4][round % 3];
             run_all(&cleaner(release, ["", "de_DE", "ca"][round % 3]), &text);

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::dice::Dice;
 
 fn vectors() -> Json {
     serde_json::from_str(include_str!("../../tests/vectors/serialize.json")).unwrap()
@@ -269,18 +270,6 @@ fn deep_nesting_is_an_error_and_no_stack_overflow() {
         assert!(unserialize(deep(50_000).as_bytes()).is_err());
         assert!(unserialize(deep(257).as_bytes()).is_err());
         assert!(unserialize(deep(200).as_bytes()).is_ok());
-    }
-}
-
-/// A few lines of xorshift, so that a failure can be repeated.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
     }
 }
 

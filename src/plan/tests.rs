@@ -1,6 +1,7 @@
 //! The plan against WordPress's vectors, and its properties.
 
 use super::*;
+use crate::dice::Dice;
 use crate::log::Level;
 use crate::settings::{Overrides, Rows};
 use serde_json::{Map, Value as Json, json};
@@ -477,13 +478,8 @@ fn planning_twice_changes_nothing() {
         json!("x".repeat(300)),
         json!("O:8:\"stdClass\":0:{}"),
     ];
-    let mut state = 1_u64;
-    let mut pick = |below: usize| {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 33) as usize % below
-    };
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut pick = |below: usize| dice.below(below);
     for _ in 0..2_000 {
         let fields: Map<String, Json> = keys
             .iter()

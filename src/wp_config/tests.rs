@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::dice::Dice;
 
 /// A site made of nothing but text.
 #[derive(Clone, Default)]
@@ -946,18 +947,6 @@ fn files_are_included_as_php_finds_them() {
         "<?php define('N', 'n'); $GLOBALS['count'][] = 1;",
     );
     assert_eq!(stage.constant("X").unwrap(), "confn");
-}
-
-/// A few lines of xorshift, so that a failure can be repeated.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
 }
 
 #[test]

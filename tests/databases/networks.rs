@@ -205,48 +205,20 @@ fn many_at_once_on_two_sites_are_counted_once() {
 /// A super admin keeps the address, whichever list names him.
 #[test]
 fn super_admins_come_from_the_network_or_from_the_file() {
-    let address = |stage: &Stage| stage.now().users[&3]["user_email"].clone();
+    let site = "shop.example.test/second/";
+    let assert_address = |stage: &Stage, address: &str| {
+        let answer = ask(stage, site, "update", SECOND_KEY, SUE);
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(stage.now().users[&3]["user_email"], address, "{answer}");
+    };
     let mut stage = network();
     stage.bento.world().subscribers[0].email = json!("new@example.test");
-    let answer = ask(
-        &stage,
-        "shop.example.test/second/",
-        "update",
-        SECOND_KEY,
-        SUE,
-    );
-    assert_eq!(
-        (answer.status, address(&stage).as_str()),
-        (200, "sue@example.test"),
-        "{answer}"
-    );
+    assert_address(&stage, "sue@example.test");
     stage.site.add_line("$super_admins = array( 'boss' );");
-    let answer = ask(
-        &stage,
-        "shop.example.test/second/",
-        "update",
-        SECOND_KEY,
-        SUE,
-    );
-    assert_eq!(
-        (answer.status, address(&stage).as_str()),
-        (200, "new@example.test"),
-        "{answer}"
-    );
+    assert_address(&stage, "new@example.test");
     stage.site.add_line("$super_admins = [ 'boss', 'sue' ];");
     stage.bento.world().subscribers[0].email = json!("newer@example.test");
-    let answer = ask(
-        &stage,
-        "shop.example.test/second/",
-        "update",
-        SECOND_KEY,
-        SUE,
-    );
-    assert_eq!(
-        (answer.status, address(&stage).as_str()),
-        (200, "new@example.test"),
-        "{answer}"
-    );
+    assert_address(&stage, "new@example.test");
 }
 
 #[test]

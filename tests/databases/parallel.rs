@@ -227,24 +227,20 @@ fn settings(stage: &Stage, tag: &str) -> String {
     format!("a:{}{}{entry}}}", number + 1, &raw[open..close])
 }
 
-/// The admin's UPDATE is committed while the program waits for the row: it must see the new settings.
-#[test]
-fn settings_saved_before_the_tags_are_kept() {
-    let stage = stage_with(&json!({}), |world| {
+/// What an admin's browser does to the settings.
+const SAVE_SETTINGS: &str =
+    "UPDATE wp_options SET option_value = ? WHERE option_name = 'wpf_options'";
+
+/// Sue has a tag that the site does not know yet, so that the program saves the list of tags.
+fn stage_with_new_tag() -> Stage {
+    stage_with(&json!({}), |world| {
         world.tags.push(tag("77", "Fresh"));
         world.subscribers[0].cached_tag_ids = json!(["77"]);
-    });
-    let new = settings(&stage, "saved by the admin");
-    let mut root = stage.site.database.root();
-    let mut admin = root.start_transaction(TxOpts::default()).unwrap();
-    let sql = "UPDATE wp_options SET option_value = ? WHERE option_name = 'wpf_options'";
-    admin.exec_drop(sql, (&new,)).unwrap();
-    let answer = std::thread::scope(|scope| {
-        let run = scope.spawn(|| stage.run("update_tags", SUE));
-        stage.await_waiting(1);
-        admin.commit().unwrap();
-        run.join().unwrap()
-    });
+    })
+}
+
+/// Neither the admin's setting nor the program's tag is lost.
+fn assert_both_saved(stage: &Stage, answer: &Answer) {
     assert_eq!(answer.result(), "applied", "{answer}");
     let stored = stage.now().options["wpf_options"].0.clone();
     assert!(
@@ -254,13 +250,27 @@ fn settings_saved_before_the_tags_are_kept() {
     assert!(stored.contains(r#"i:77;s:5:"Fresh";"#), "the tag is lost");
 }
 
+/// The admin's UPDATE is committed while the program waits for the row: it must see the new settings.
+#[test]
+fn settings_saved_before_the_tags_are_kept() {
+    let stage = stage_with_new_tag();
+    let new = settings(&stage, "saved by the admin");
+    let mut root = stage.site.database.root();
+    let mut admin = root.start_transaction(TxOpts::default()).unwrap();
+    admin.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
+    let answer = std::thread::scope(|scope| {
+        let run = scope.spawn(|| stage.run("update_tags", SUE));
+        stage.await_waiting(1);
+        admin.commit().unwrap();
+        run.join().unwrap()
+    });
+    assert_both_saved(&stage, &answer);
+}
+
 /// The admin's UPDATE waits for the program, and wins.
 #[test]
 fn settings_saved_after_the_tags_are_kept() {
-    let stage = stage_with(&json!({}), |world| {
-        world.tags.push(tag("77", "Fresh"));
-        world.subscribers[0].cached_tag_ids = json!(["77"]);
-    });
+    let stage = stage_with_new_tag();
     let new = settings(&stage, "saved by the admin");
     // The row of the tag list is held, which the program writes after the settings.
     let mut root = stage.site.database.root();
@@ -272,8 +282,8 @@ fn settings_saved_after_the_tags_are_kept() {
         let run = scope.spawn(|| stage.run("update_tags", SUE));
         stage.await_waiting(1);
         let admin = scope.spawn(|| {
-            let sql = "UPDATE wp_options SET option_value = ? WHERE option_name = 'wpf_options'";
-            stage.site.database.root().exec_drop(sql, (&new,)).unwrap();
+            let mut root = stage.site.database.root();
+            root.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
         });
         let held = "SELECT COUNT(*) FROM information_schema.processlist WHERE command <> 'Sleep' AND time_ms > 100 \
                     AND info LIKE 'UPDATE wp_options%'";
@@ -295,10 +305,7 @@ fn settings_saved_after_the_tags_are_kept() {
 /// MyISAM knows no row locks: what counts is that the settings are those which were read.
 #[test]
 fn settings_saved_between_reading_and_writing_are_kept_without_row_locks() {
-    let stage = stage_with(&json!({}), |world| {
-        world.tags.push(tag("77", "Fresh"));
-        world.subscribers[0].cached_tag_ids = json!(["77"]);
-    });
+    let stage = stage_with_new_tag();
     stage.site.sql(&TO_MYISAM);
     let new = settings(&stage, "saved by the admin");
     // While a reader holds the table, first the program queues up to read for writing, then the admin to write.
@@ -315,19 +322,13 @@ fn settings_saved_between_reading_and_writing_are_kept_without_row_locks() {
         let run = scope.spawn(|| stage.run("update_tags", SUE));
         await_queue(1);
         let admin = scope.spawn(|| {
-            let sql = "UPDATE wp_options SET option_value = ? WHERE option_name = 'wpf_options'";
-            stage.site.database.root().exec_drop(sql, (&new,)).unwrap();
+            let mut root = stage.site.database.root();
+            root.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
         });
         await_queue(2);
         reader.query_drop("UNLOCK TABLES").unwrap();
         admin.join().unwrap();
         run.join().unwrap()
     });
-    assert_eq!(answer.result(), "applied", "{answer}");
-    let stored = stage.now().options["wpf_options"].0.clone();
-    assert!(
-        stored.contains("saved by the admin"),
-        "the admin's setting is lost"
-    );
-    assert!(stored.contains(r#"i:77;s:5:"Fresh";"#), "the tag is lost");
+    assert_both_saved(&stage, &answer);
 }
