@@ -1,5 +1,9 @@
 //! The program at a terminal: a table of commands, `--version` and `--help`.
 
+mod arguments;
+mod queue;
+mod work;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -18,8 +22,12 @@ struct Command {
 }
 
 /// All commands, in the order of `--help`.
+#[rustfmt::skip]
 const COMMANDS: &[Command] = &[
-    // One line each.
+    Command { name: "queue", about: "Show what waits, runs or was given up", run: queue::show },
+    Command { name: "retry", about: "Try a row of the queue again now, or all", run: queue::retry },
+    Command { name: "drop", about: "Remove a row of the queue", run: queue::discard },
+    Command { name: "work", about: "Do what waits in the queue", run: work::run },
 ];
 
 /// Runs the command.

@@ -21,6 +21,7 @@ pub mod command;
 mod dice;
 pub mod echo;
 pub mod http;
+pub mod inbox;
 pub mod log;
 pub mod outcome;
 pub mod page;
