@@ -561,6 +561,24 @@ fn a_password_that_could_not_go_back_is_sent_again() {
     assert!(posts[1].body.contains(&password), "the same password");
 }
 
+/// Bento's API may lag behind its own webhook.
+#[test]
+fn a_second_look_is_taken_once_where_the_owner_wants_it() {
+    let mut stage = stage();
+    stage.site.define("BENTO_WEBHOOKS_SECOND_LOOK", "30");
+    assert_eq!(stage.run("update_tags", SUE).result(), "applied");
+    assert_eq!(stage.rows_kept(), "0", "there was something new");
+    assert_eq!(stage.run("update_tags", SUE).result(), "unchanged");
+    assert_eq!(stage.rows_kept(), "1");
+    stage.bento.world().subscribers[0].cached_tag_ids = json!(["11"]);
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.bento.calls().len(), 2, "not before it is due");
+    stage.site.sql(&TIME_PASSES);
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.tags(3), r#"a:1:{i:0;s:8:"Customer";}"#);
+    assert_eq!(stage.rows_kept(), "0", "there is no third look");
+}
+
 #[test]
 fn the_queue_is_shown_retried_and_dropped() {
     let stage = stage();
