@@ -523,6 +523,20 @@ fn the_place_of_a_worker_that_was_killed_falls_free() {
     assert_eq!(stage.rows_kept(), "0");
 }
 
+/// A row that kills whoever works on it must not be tried for ever.
+#[test]
+fn a_row_that_cuts_short_every_attempt_is_buried() {
+    let stage = stage_that_keeps_all();
+    stage.run("update_tags", SUE);
+    stage
+        .site
+        .sql(&["UPDATE wp_bento_webhooks_inbox SET attempts = 12, lease = 1"]);
+    stage.command(&["work", "--now"]);
+    let row = "SELECT CONCAT_WS(' ', buried > 0, reason) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "1 every attempt was cut short");
+    assert_eq!(stage.bento.calls().len(), 0);
+}
+
 #[test]
 fn a_password_that_could_not_go_back_is_sent_again() {
     let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
