@@ -20,10 +20,12 @@ pub mod command;
 #[cfg(test)]
 mod dice;
 pub mod log;
+pub mod mail;
 pub mod outcome;
 pub mod page;
 pub mod password;
 pub mod php;
+mod php_text;
 pub mod plan;
 pub mod receive;
 pub mod release;

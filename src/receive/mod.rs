@@ -4,6 +4,7 @@
 //! before anything is written, and the sender is told to come back.
 
 mod credentials;
+mod messages;
 mod notes;
 mod write;
 
@@ -49,6 +50,7 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
         place: &place,
         settings: &settings,
         webhook,
+        secure: request.secure,
         repertoire: Repertoire::Unicode,
     };
     match webhook {
@@ -93,6 +95,7 @@ struct Job<'a> {
     place: &'a Place,
     settings: &'a Settings,
     webhook: Webhook,
+    secure: bool,
     repertoire: Repertoire,
 }
 

@@ -1,6 +1,7 @@
 //! The part of the story that writes: lock, plan, apply, commit, and what goes back to Bento.
 
 use super::credentials::Credentials;
+use super::messages::{Desk, Outgoing, ResetKey};
 use super::notes::{received, row};
 use super::{Job, is_meant};
 use crate::bento::{Bento, Subscriber};
@@ -10,12 +11,12 @@ use crate::log::{Entry, Level, Source, Who};
 use crate::outcome::{Applied, Ending, Outcome, Trouble};
 use crate::password::Form;
 use crate::plan::{self, Fresh, Order, Plan, Repertoire, Return, Rules};
+use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::site::{Found, LogRow, NAMES_SLOT, Site, user_slot};
-use crate::translations;
+use crate::translations::{AMERICAN, Key, Languages};
 use crate::webhook::Action;
 use crate::wp_config::Config;
-use std::path::Path;
 
 /// How often we start over when a user appears or vanishes between looking and locking.
 const TRIES: usize = 3;
@@ -25,6 +26,7 @@ enum Step {
     Done {
         user: u64,
         plan: Box<Plan>,
+        outgoing: Vec<Outgoing>,
     },
     /// Somebody else made or removed the user: look again.
     Again,
@@ -53,8 +55,12 @@ impl Job<'_> {
                 found = find_by_bento(&mut self.site, &person.subscriber)?;
             }
             match self.attempt(found.as_ref(), person, &fresh)? {
-                Step::Done { user, plan } => {
-                    return self.finish(user, *plan, person, &fresh, bento);
+                Step::Done {
+                    user,
+                    plan,
+                    outgoing,
+                } => {
+                    return self.finish(user, *plan, &outgoing, person, &fresh, bento);
                 }
                 Step::Refused(reason) => return Ok(self.refuse_add(reason)),
                 Step::Again => {
@@ -89,14 +95,25 @@ impl Job<'_> {
         let cleaner = Cleaner::new(self.config.release(), &self.settings.locale);
         let now = Clock::now();
         let (utc, local) = (now.utc(), now.local(&self.settings.zone));
+        let welcome = found.is_none() && (self.webhook.welcome || self.settings.send_welcome_email);
+        let reset_key = welcome.then(|| ResetKey::new(fresh.form(), now));
         let Job {
             site,
             settings,
             place,
             webhook,
             config,
+            secure,
             repertoire,
         } = self;
+        let desk = Desk {
+            config,
+            settings,
+            place,
+            secure: *secure,
+            now,
+        };
+        let no_key = Secret::new(String::new());
         let hash = |password: &str| fresh.hash(password);
         let name_order = || name_order(config, settings);
         let rules = Rules {
@@ -125,12 +142,15 @@ impl Job<'_> {
             );
         }
         site.transaction(&locks, &mut |site| {
-            let plan = match found {
+            let mut old_email = None;
+            let mut plan = match found {
                 Some(found) => {
                     let Some(user) = site.user(found.id)? else {
                         return Ok(Step::Again);
                     };
-                    plan::existing(&user, found.link, &order, &rules, site)?
+                    let plan = plan::existing(&user, found.link, &order, &rules, site)?;
+                    old_email = Some(user.email);
+                    plan
                 }
                 None => {
                     // Somebody else may have made the user before the lock was held.
@@ -140,6 +160,7 @@ impl Job<'_> {
                     let mut random = |below: u32| fresh.random(below);
                     let mut start = Fresh {
                         password: &fresh.password,
+                        activation_key: reset_key.as_ref().map_or(&no_key, |key| &key.column),
                         now: &utc,
                         random: &mut random,
                     };
@@ -149,6 +170,13 @@ impl Job<'_> {
                     }
                 }
             };
+            let welcome = reset_key.as_ref().map(|key| desk.welcome(&plan.after, key));
+            let notice = old_email.and_then(|old| desk.email_changed(&old, &plan.after));
+            let mut outgoing = Vec::new();
+            for (message, log) in welcome.into_iter().chain(notice) {
+                outgoing.push(message);
+                plan.log.extend(log);
+            }
             let user = site.apply(found.map(|found| found.id), &plan.changes)?;
             if found.is_none() {
                 site.count_users(place, settings, config.release())?;
@@ -163,6 +191,7 @@ impl Job<'_> {
             Ok(Step::Done {
                 user,
                 plan: Box::new(plan),
+                outgoing,
             })
         })
     }
@@ -184,16 +213,19 @@ impl Job<'_> {
         locks
     }
 
-    /// After the commit: fields back to Bento, the log trimmed, the outcome told.
+    /// After the commit: fields back to Bento, messages out, the log trimmed, the outcome told.
     fn finish(
         &mut self,
         user: u64,
         plan: Plan,
+        outgoing: &[Outgoing],
         person: &Fetched,
         fresh: &Credentials,
         bento: &Bento<'_>,
     ) -> Result<Outcome, Trouble> {
-        let remark = self.send_back(user, &plan.returns, &person.subscriber.uuid, fresh, bento);
+        let mut remarks = Vec::new();
+        remarks.extend(self.send_back(user, &plan.returns, &person.subscriber.uuid, fresh, bento));
+        remarks.extend(self.send(user, outgoing, bento));
         self.site.trim_log(self.settings.logging);
         if !person.complete {
             return Err(Trouble::Tag);
@@ -202,7 +234,7 @@ impl Job<'_> {
         let applied = Applied {
             tags: plan.tags,
             fields: plan.fields,
-            remark,
+            remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
         };
         let ending = if nothing_new {
             Ending::Unchanged
@@ -223,7 +255,7 @@ impl Job<'_> {
         uuid: &str,
         fresh: &Credentials,
         bento: &Bento<'_>,
-    ) -> Option<String> {
+    ) -> Option<&'static str> {
         if returns.is_empty() {
             return None;
         }
@@ -253,36 +285,22 @@ impl Job<'_> {
             }
         };
         self.note(user, &[entry]);
-        sent.err().map(|_| "the user was created, but the password could not be sent back to Bento; use \"Lost your password?\"".to_owned())
+        sent.err().map(|_| "the user was created, but the password could not be sent back to Bento; use \"Lost your password?\"")
     }
 }
 
 /// How the site's language orders first and last name; American English has no file to look into.
 fn name_order(config: &Config, settings: &Settings) -> Option<String> {
-    let (context, message) = (
-        "Display name based on first name and last name",
-        "%1$s %2$s",
-    );
-    if settings.locale == "en_US" {
+    const NAMES: Key = Key::Text {
+        context: "Display name based on first name and last name",
+        message: "%1$s %2$s",
+    };
+    if settings.locale == AMERICAN {
         return None;
     }
-    let read = |path: &Path| std::fs::read(path).ok();
-    let site = config.site();
-    let folders = [
-        site.lang_dir()
-            .map_or_else(|| site.content_dir().join("languages"), Path::to_path_buf),
-        config.wordpress().join("wp-includes/languages"),
-    ];
-    folders.iter().find_map(|folder| {
-        translations::find(
-            folder,
-            &settings.locale,
-            config.release(),
-            context,
-            message,
-            &read,
-        )
-    })
+    Languages::of(config, &|path| std::fs::read(path).ok())
+        .language(&settings.locale)?
+        .find(NAMES)
 }
 
 /// What Bento said of the person.
