@@ -65,7 +65,8 @@ fn text(message: &Message) -> Result<Vec<u8>, Failure> {
 fn start(command: &SendmailCommand) -> io::Result<Child> {
     let kept = KEPT
         .iter()
-        .filter_map(|name| Some((name, std::env::var_os(name)?)));
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .filter(|(_, value)| !value.is_empty());
     Command::new(command.program())
         .args(command.arguments())
         .env_clear()

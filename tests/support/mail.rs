@@ -1,8 +1,13 @@
-//! A stand-in for sendmail: a real program that keeps what it is given. And the words of WordPress that mails need.
+//! Where mails end up in tests: a stand-in for sendmail, which is a real program that keeps what it is given, and a real
+//! mail server. And the words of WordPress that mails need.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
 
 use super::site::Site;
 
@@ -18,7 +23,7 @@ pub struct Mail {
     pub arguments: String,
     /// Variables of the command's environment, sorted.
     pub environment: Vec<String>,
-    /// Everything that came through standard input.
+    /// Everything that came through standard input; lines end with LF.
     pub text: String,
 }
 
@@ -28,10 +33,10 @@ impl Outbox {
         let outbox = Outbox { folder };
         fs::create_dir_all(outbox.folder.join("kept")).unwrap();
         let kept = outbox.folder.join("kept");
-        // The name appears when the mail is whole.
+        // The name appears when the mail is whole, and says which one it was.
         let script = format!(
             "#!/bin/sh\nset -eu\nmail=$(mktemp {folder}/XXXXXX)\n{{ echo \"$*\"; env | sort | tr '\\n' '\\t'; echo; cat; }} >\"$mail\"\n\
-             mv \"$mail\" {kept}/\n{script}\n",
+             mv \"$mail\" {kept}/$(printf %06d $(ls {kept} | wc -l))\n{script}\n",
             folder = outbox.folder.display(),
             kept = kept.display(),
         );
@@ -56,13 +61,10 @@ impl Outbox {
 
     /// The mails so far, in the order in which they came.
     pub fn mails(&self) -> Vec<Mail> {
-        let mut files: Vec<_> = fs::read_dir(self.folder.join("kept"))
-            .unwrap()
-            .map(|entry| entry.unwrap())
-            .map(|entry| (entry.metadata().unwrap().modified().unwrap(), entry.path()))
-            .collect();
+        let entries = fs::read_dir(self.folder.join("kept")).unwrap();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         files.sort();
-        files.iter().map(|(_, path)| Mail::read(path)).collect()
+        files.iter().map(|path| Mail::read(path)).collect()
     }
 }
 
@@ -79,7 +81,8 @@ impl Mail {
                 .filter(|line| !line.is_empty())
                 .map(str::to_string)
                 .collect(),
-            text,
+            // PHP gives its mails other line ends.
+            text: text.replace("\r\n", "\n"),
         }
     }
 
@@ -141,5 +144,55 @@ pub fn lend_words(site: &Site<'_>, release: &str, folder: &str) {
     for name in ["pluggable.php", "user.php"] {
         let file = Path::new("wp-includes").join(name);
         symlink(tree.join(&file), site.folder().join(&file)).unwrap();
+    }
+}
+
+/// A real mail server; it stops when dropped.
+pub struct MailServer {
+    process: Child,
+    output: Option<BufReader<ChildStdout>>,
+    pub port: u16,
+}
+
+impl MailServer {
+    /// Starts `smtpd.py` with these arguments.
+    pub fn start(arguments: &[&str]) -> MailServer {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/smtpd.py");
+        let mut process = Command::new("/usr/bin/python3")
+            .arg(script)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("python3: {error}: tests/run installs it"));
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let port = line.trim().parse();
+        let port =
+            port.unwrap_or_else(|_| panic!("smtpd.py did not start: is python3-aiosmtpd there?"));
+        MailServer {
+            process,
+            output: Some(output),
+            port,
+        }
+    }
+
+    /// Stops the server: everything that it was given.
+    pub fn finish(mut self) -> Vec<Value> {
+        drop(self.process.stdin.take());
+        let lines = self.output.take().unwrap().lines();
+        lines
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
