@@ -11,6 +11,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+use url::Url;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_bento-webhooks");
 const UUID: &str = "deadbeef-0000-4000-8000-000000000009";
@@ -272,14 +273,13 @@ impl WebServer {
             .local_addr()
             .unwrap()
             .port();
+        // The files are links into Debian's package, which has a wp-config.php of its own.
+        let home = site.folder().join("home.php");
+        std::fs::write(&home, "<?php define( 'ABSPATH', __DIR__ . '/' );").unwrap();
         let process = Command::new("php")
-            .args([
-                "-d",
-                "sendmail_path=/bin/true",
-                "-S",
-                &format!("127.0.0.1:{port}"),
-                "-t",
-            ])
+            .args(["-d", "sendmail_path=/bin/true", "-d"])
+            .arg(format!("auto_prepend_file={}", home.display()))
+            .args(["-S", &format!("127.0.0.1:{port}"), "-t"])
             .arg(site.folder())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -345,16 +345,16 @@ impl Browser {
     fn get(&mut self, address: &str) -> Page {
         let request = self.agent.get(address).header("Cookie", self.cookies());
         let response = request.call().unwrap();
-        self.read(response)
+        self.read(address, response)
     }
 
     fn post(&mut self, address: &str, form: &[(&str, &str)]) -> Page {
         let request = self.agent.post(address).header("Cookie", self.cookies());
         let response = request.send_form(form.iter().copied()).unwrap();
-        self.read(response)
+        self.read(address, response)
     }
 
-    fn read(&mut self, mut response: ureq::http::Response<ureq::Body>) -> Page {
+    fn read(&mut self, address: &str, mut response: ureq::http::Response<ureq::Body>) -> Page {
         for cookie in response.headers().get_all("set-cookie") {
             let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
             let value = rest.split(';').next().unwrap().to_owned();
@@ -362,9 +362,11 @@ impl Browser {
             self.cookies.push((name.to_owned(), value));
         }
         let location = response.headers().get("location");
+        let location = location.map(|place| place.to_str().unwrap());
+        let absolute = |place: &str| Url::parse(address).unwrap().join(place).unwrap();
         Page {
             status: response.status().as_u16(),
-            location: location.map_or_else(String::new, |value| value.to_str().unwrap().to_owned()),
+            location: location.map_or_else(String::new, |place| absolute(place).into()),
             text: response.body_mut().read_to_string().unwrap(),
         }
     }
