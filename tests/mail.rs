@@ -16,7 +16,6 @@ mod real;
 #[path = "support/stage.rs"]
 mod stage;
 mod support;
-#[allow(dead_code, reason = "another test uses all of it")]
 #[path = "support/wordpress.rs"]
 mod wordpress;
 
@@ -279,6 +278,19 @@ fn the_old_address_is_told_in_the_users_language_and_links_are_as_safe_as_the_re
         mails[0]
             .head()
             .contains(&"Content-Type: text/plain; charset=UTF-8")
+    );
+}
+
+#[test]
+fn an_add_that_moves_a_user_tells_the_old_address_too() {
+    let (stage, outbox) = stage_with_outbox(&json!({}), sue_moves("susan@new.test"));
+    applied(&stage.program.run(&welcoming(SUE)));
+    let mails = outbox.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].header("To"), "sue@example.test");
+    assert_eq!(
+        mails[0].header("Subject"),
+        "[Bob's Shop & Co] Email Changed"
     );
 }
 

@@ -79,16 +79,14 @@ impl<'a> Words<'a> {
         code: &'a Path,
         read: &'a dyn Fn(&Path) -> Option<Vec<u8>>,
     ) -> Words<'a> {
-        let own = match user_locale {
-            AMERICAN => Some((None, AMERICAN)),
-            locale => languages
-                .language(locale)
-                .map(|language| (Some(language), locale)),
+        // American English counts as installed, and owners may have changed its words in a file.
+        let installed = |locale| match languages.language(locale) {
+            None if locale != AMERICAN => None,
+            language => Some((language, locale)),
         };
-        let (language, locale) = own.unwrap_or_else(|| match site_locale {
-            AMERICAN => (None, AMERICAN),
-            locale => (languages.language(locale), locale),
-        });
+        let (language, locale) = installed(user_locale)
+            .or_else(|| installed(site_locale))
+            .unwrap_or((None, site_locale));
         Words {
             language,
             locale: locale.to_owned(),

@@ -8,11 +8,12 @@ use crate::bento::{Bento, WelcomeEvent};
 use crate::clock::Clock;
 use crate::log::{Entry, Level, Source, Who};
 use crate::mail::{self, Letterhead, Message, Over, Places, Recipient, Whose, Words};
+use crate::outcome::Trouble;
 use crate::password::{self, Form};
-use crate::plan::User;
+use crate::plan::{Plan, User};
 use crate::secret::Secret;
 use crate::settings::Settings;
-use crate::site::Place;
+use crate::site::Site;
 use crate::translations::Languages;
 use crate::wp_config::Config;
 use rand::rand_core::UnwrapErr;
@@ -87,77 +88,93 @@ impl ResetKey {
 pub(super) struct Desk<'a> {
     pub(super) config: &'a Config,
     pub(super) settings: &'a Settings,
-    pub(super) place: &'a Place,
     /// Whether the request came over https.
     pub(super) secure: bool,
     pub(super) now: Clock,
+    /// The key for the welcome of a new user, if there shall be one.
+    pub(super) reset_key: Option<ResetKey>,
 }
 
 impl Desk<'_> {
-    /// The welcome of a new user, and log rows about it.
-    pub(super) fn welcome(&self, user: &User, key: &ResetKey) -> (Outgoing, Vec<Entry>) {
-        self.with_words(user, |letterhead, words| {
-            let to = Recipient {
-                login: &user.login,
-                email: &user.email,
-            };
-            let Some(name) = self.config.own().welcome_event() else {
-                let (message, whose) = letterhead.welcome(&to, &key.key, words);
-                return (Outgoing::Welcome(message), notes(whose));
-            };
-            let event = WelcomeEvent {
-                name: name.to_owned(),
-                email: mail::address(&user.email),
-                login: user.login.clone(),
-                set_password_url: letterhead.set_password_link(&user.login, &key.key),
-                site_name: self.settings.site_name.clone(),
-                language: words.locale().to_owned(),
-            };
-            (Outgoing::WelcomeEvent(event), Vec::new())
-        })
-    }
-
-    /// The notice to the address that a user had before, and log rows about it; none when it was empty.
-    pub(super) fn email_changed(
+    /// What is due once the plan is committed; its log learns about it. `old_email` is the address that an existing user
+    /// has had.
+    pub(super) fn compose(
         &self,
-        old_email: &str,
-        user: &User,
-    ) -> Option<(Outgoing, Vec<Entry>)> {
-        if old_email.is_empty() || old_email == user.email {
-            return None;
+        old_email: Option<&str>,
+        plan: &mut Plan,
+        site: &mut Site<'_>,
+    ) -> Result<Vec<Outgoing>, Trouble> {
+        let user = &plan.after;
+        let replaced = old_email.filter(|old| !old.is_empty() && *old != user.email);
+        if self.reset_key.is_none() && replaced.is_none() {
+            return Ok(Vec::new());
         }
-        Some(self.with_words(user, |letterhead, words| {
+        let network = site.network_home()?;
+        let read = |path: &Path| std::fs::read(path).ok();
+        let languages = Languages::of(self.config, &read);
+        let code = self.config.wordpress().join("wp-includes");
+        let site_locale = &self.settings.locale;
+        let words = Words::for_user(&user.locale(), site_locale, &languages, &code, &read);
+        let nonce = password::generate(NONCE_LENGTH, &mut UnwrapErr(SysRng));
+        let letterhead = self.letterhead(network.as_ref(), &nonce);
+        let welcome = self
+            .reset_key
+            .as_ref()
+            .map(|key| self.welcome(user, key, &letterhead, &words));
+        let notice = replaced.map(|old_email| {
             let to = Recipient {
                 login: &user.login,
                 email: old_email,
             };
-            let (message, whose) = letterhead.email_changed(&to, &user.email, words);
-            (Outgoing::EmailChanged(message), notes(whose))
-        }))
+            let (message, whose) = letterhead.email_changed(&to, &user.email, &words);
+            (Outgoing::EmailChanged(message), whose)
+        });
+        let mut outgoing = Vec::new();
+        for (message, whose) in welcome.into_iter().chain(notice) {
+            outgoing.push(message);
+            plan.log.extend(note(whose));
+        }
+        Ok(outgoing)
     }
 
-    fn with_words<T>(
+    /// The mail, or the event that the owner wants in its place.
+    fn welcome(
         &self,
         user: &User,
-        compose: impl FnOnce(&Letterhead<'_>, &Words<'_>) -> T,
-    ) -> T {
-        let read = |path: &Path| std::fs::read(path).ok();
-        let languages = Languages::of(self.config, &read);
-        let code = self.config.wordpress().join("wp-includes");
-        let words = Words::for_user(
-            &user.locale(),
-            &self.settings.locale,
-            &languages,
-            &code,
-            &read,
-        );
+        key: &ResetKey,
+        letterhead: &Letterhead<'_>,
+        words: &Words<'_>,
+    ) -> (Outgoing, Whose) {
+        let Some(name) = self.config.own().welcome_event() else {
+            let to = Recipient {
+                login: &user.login,
+                email: &user.email,
+            };
+            let (message, whose) = letterhead.welcome(&to, &key.key, words);
+            return (Outgoing::Welcome(message), whose);
+        };
+        let event = WelcomeEvent {
+            name: name.to_owned(),
+            email: mail::address(&user.email),
+            login: user.login.clone(),
+            set_password_url: letterhead.set_password_link(&user.login, &key.key),
+            site_name: self.settings.site_name.clone(),
+            language: words.locale().to_owned(),
+        };
+        (Outgoing::WelcomeEvent(event), Whose::Site)
+    }
+
+    fn letterhead<'l>(
+        &'l self,
+        network: Option<&'l (String, String)>,
+        nonce: &'l str,
+    ) -> Letterhead<'l> {
         let over = match (self.secure, self.config.site().force_ssl_admin()) {
             (true, _) => Over::Https,
             (false, true) => Over::HttpsLogin,
             (false, false) => Over::Http,
         };
-        let network = self.place.network_home.as_ref();
-        let letterhead = Letterhead {
+        Letterhead {
             release: self.config.release(),
             places: Places {
                 site_url: &self.settings.site_url,
@@ -169,21 +186,20 @@ impl Desk<'_> {
             charset: &self.settings.charset,
             admin_email: &self.settings.admin_email,
             now: self.now.unix(),
-            nonce: &password::generate(NONCE_LENGTH, &mut UnwrapErr(SysRng)),
-        };
-        compose(&letterhead, &words)
+            nonce,
+        }
     }
 }
 
 /// The log row about words that had to be ours.
-fn notes(whose: Whose) -> Vec<Entry> {
+fn note(whose: Whose) -> Option<Entry> {
     match whose {
-        Whose::Site => Vec::new(),
+        Whose::Site => None,
         Whose::Ours => {
             let message = "WordPress's own words for a mail to this user were found neither in the language files nor in \
                            wp-includes; words of bento-webhooks were used."
                 .to_owned();
-            vec![Entry::new(Level::Notice, Who::User, Source::Trace, message)]
+            Some(Entry::new(Level::Notice, Who::User, Source::Trace, message))
         }
     }
 }

@@ -95,8 +95,6 @@ impl Job<'_> {
         let cleaner = Cleaner::new(self.config.release(), &self.settings.locale);
         let now = Clock::now();
         let (utc, local) = (now.utc(), now.local(&self.settings.zone));
-        let welcome = found.is_none() && (self.webhook.welcome || self.settings.send_welcome_email);
-        let reset_key = welcome.then(|| ResetKey::new(fresh.form(), now));
         let Job {
             site,
             settings,
@@ -106,14 +104,16 @@ impl Job<'_> {
             secure,
             repertoire,
         } = self;
+        let welcome = found.is_none() && (webhook.welcome || settings.send_welcome_email);
         let desk = Desk {
             config,
             settings,
-            place,
             secure: *secure,
             now,
+            reset_key: welcome.then(|| ResetKey::new(fresh.form(), now)),
         };
         let no_key = Secret::new(String::new());
+        let activation_key = desk.reset_key.as_ref().map_or(&no_key, |key| &key.column);
         let hash = |password: &str| fresh.hash(password);
         let name_order = || name_order(config, settings);
         let rules = Rules {
@@ -160,7 +160,7 @@ impl Job<'_> {
                     let mut random = |below: u32| fresh.random(below);
                     let mut start = Fresh {
                         password: &fresh.password,
-                        activation_key: reset_key.as_ref().map_or(&no_key, |key| &key.column),
+                        activation_key,
                         now: &utc,
                         random: &mut random,
                     };
@@ -170,13 +170,7 @@ impl Job<'_> {
                     }
                 }
             };
-            let welcome = reset_key.as_ref().map(|key| desk.welcome(&plan.after, key));
-            let notice = old_email.and_then(|old| desk.email_changed(&old, &plan.after));
-            let mut outgoing = Vec::new();
-            for (message, log) in welcome.into_iter().chain(notice) {
-                outgoing.push(message);
-                plan.log.extend(log);
-            }
+            let outgoing = desk.compose(old_email.as_deref(), &mut plan, site)?;
             let user = site.apply(found.map(|found| found.id), &plan.changes)?;
             if found.is_none() {
                 site.count_users(place, settings, config.release())?;

@@ -8,7 +8,7 @@ use crate::release::Release;
 use crate::settings::{OPTIONS, Overrides, Rows, Settings};
 use crate::text::hex;
 use crate::wp_config::Network;
-use mysql::{Error, Row};
+use mysql::Error;
 use sha2::{Digest, Sha256};
 
 /// Where on the installation the webhook arrived.
@@ -17,8 +17,6 @@ pub struct Place {
     pub prefix: String,
     /// The site of a network.
     pub network: Option<NetworkSite>,
-    /// Domain and path of the network itself.
-    pub network_home: Option<(String, String)>,
     network_locale: Option<String>,
     network_user_count: Option<String>,
 }
@@ -32,7 +30,6 @@ impl Site<'_> {
             return Ok(Place {
                 prefix,
                 network: None,
-                network_home: None,
                 network_locale: None,
                 network_user_count: None,
             });
@@ -73,7 +70,6 @@ impl Site<'_> {
                 domain: text_column(found, "name"),
                 super_admins,
             }),
-            network_home: network_home(network, &rows),
             network_locale: meta("WPLANG").map(text),
             network_user_count: meta("user_count").map(text),
         })
@@ -92,12 +88,30 @@ impl Site<'_> {
             "SELECT 'site' AS kind, blog_id AS id, domain AS name, path AS value FROM `{base}blogs` \
              WHERE domain IN ({}) AND path IN ({}) \
              UNION ALL SELECT 'meta', 0, meta_key, meta_value FROM `{base}sitemeta` \
-             WHERE site_id = {id} AND meta_key IN ('site_admins', 'WPLANG', 'user_count') \
-             UNION ALL SELECT 'network', id, domain, path FROM `{base}site` WHERE id = {id}",
+             WHERE site_id = {} AND meta_key IN ('site_admins', 'WPLANG', 'user_count')",
             hosts.join(", "),
             paths.join(", "),
-            id = network.id()
+            network.id()
         )
+    }
+
+    /// Domain and path of the network itself: as wp-config.php says, else as the database does; `None` on a single site.
+    pub fn network_home(&mut self) -> Result<Option<(String, String)>, Trouble> {
+        let Some(network) = self.config.network() else {
+            return Ok(None);
+        };
+        if let (Some(domain), Some(path)) = (network.domain(), network.path()) {
+            return Ok(Some((domain.to_owned(), path.to_owned())));
+        }
+        let statement = format!(
+            "SELECT domain, path FROM `{}site` WHERE id = {}",
+            self.tables.base,
+            network.id()
+        );
+        let rows = self.rows(&statement).map_err(trouble)?;
+        Ok(rows
+            .first()
+            .map(|row| (text_column(row, "domain"), text_column(row, "path"))))
     }
 
     /// The owner's settings, in one statement.
@@ -283,17 +297,6 @@ impl Site<'_> {
         );
         self.run(&statement).map(|_| ())
     }
-}
-
-/// Where the network lives: as wp-config.php says, else as the database does.
-fn network_home(network: &Network, rows: &[Row]) -> Option<(String, String)> {
-    if let (Some(domain), Some(path)) = (network.domain(), network.path()) {
-        return Some((domain.to_owned(), path.to_owned()));
-    }
-    let row = rows
-        .iter()
-        .find(|row| text_column(row, "kind") == "network")?;
-    Some((text_column(row, "name"), text_column(row, "value")))
 }
 
 /// `autoload` of an option that is not loaded at start.

@@ -219,6 +219,12 @@ fn a_german_site_speaks_german_and_spells_names_so(release: Release) {
         "Display name based on first name and last name\u{4}%1$s %2$s": "%2$s, %1$s",
     });
     site.install_language("de_DE", kind, &german);
+    // Owners do that, too.
+    site.install_language(
+        "en_US",
+        kind,
+        &json!({"Username: %s": "Your name here: %s"}),
+    );
     let side = Side::by_side(site, &["/"]);
     side.site
         .ask("/", "set_options", json!([{"WPLANG": "de_DE"}]));
