@@ -131,6 +131,7 @@ mod tests {
 
     #[test]
     fn no_text_can_end_the_header() {
+        assert_eq!(subject(" a\r\nBcc: b\rc\n", "UTF-8"), "aBcc: bc");
         let mut dice = Dice(5);
         let letters = [
             '\r', '\n', ' ', ':', 'é', '🎉', '=', '?', 'a', '\0', '\u{85}', '\u{2028}',
