@@ -92,6 +92,8 @@ pub struct Webhook {
     pub role: Option<String>,
     /// `send_notification`: a new user shall get the welcome message.
     pub welcome: bool,
+    /// Whether the request came over https: links in messages follow it.
+    pub secure: bool,
     /// `async`: WP Fusion would hand the work to its background queue.
     pub background: bool,
 }
@@ -104,6 +106,7 @@ impl Webhook {
             person: None,
             role: None,
             welcome: false,
+            secure: false,
             background: false,
         }
     }
@@ -238,6 +241,7 @@ pub fn read(request: &Request, parameters: &Parameters) -> Result<Webhook, Refus
         // WP Fusion looks for this very word; `False` and `no` are a yes.
         welcome: parameters.is_set("send_notification")
             && parameters.get("send_notification") != Some("false"),
+        secure: request.secure,
         background: parameters.is_set("async"),
     })
 }

@@ -37,7 +37,7 @@ pub use self::db_host::DbHost;
 pub use self::error::ConfigError;
 pub use self::mail_way::{Login, MailWay, Security, SendmailCommand, SmtpServer};
 pub use self::names::{TableName, TablePrefix};
-pub use self::own::{ApiUrl, Own};
+pub use self::own::{ApiUrl, Own, Worker};
 
 /// What the configuration is read from.
 pub struct Surroundings<'a> {

@@ -215,6 +215,72 @@ fn a_mail_that_does_not_leave_is_told_and_does_not_undo_the_user() {
 }
 
 #[test]
+fn a_mail_that_did_not_leave_is_sent_again_as_the_same_mail() {
+    let (mut stage, _) = stage_with_outbox(&json!({}), |_| {});
+    let folder = stage.site.folder().join("outbox");
+    let outbox = Outbox::then(folder.clone(), "exit 75");
+    let remark = applied(&stage.program.run(&welcoming(NORA)));
+    assert!(remark.contains("it will be tried again"), "{remark}");
+    let rows = "SELECT COUNT(*) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.site.column(rows), ["1"]);
+
+    let due = "UPDATE wp_bento_webhooks_inbox SET due = 0";
+    stage.site.sql(&[due]);
+    let again = Outbox::new(folder);
+    stage
+        .site
+        .define("BENTO_WEBHOOKS_SENDMAIL", &again.command());
+    stage.program.work();
+
+    let mails = outbox.mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].text, mails[1].text);
+    assert_eq!(stage.site.column(rows), ["0"]);
+    assert_eq!(complaints(&stage).len(), 1, "success says nothing");
+}
+
+#[test]
+fn a_welcome_whose_link_has_died_is_not_sent() {
+    let (stage, outbox) = stage_with_outbox(&json!({}), |_| {});
+    let folder = stage.site.folder().join("outbox");
+    let failing = Outbox::then(folder.clone(), "exit 75");
+    applied(&stage.program.run(&welcoming(NORA)));
+    // A day has passed.
+    stage
+        .site
+        .sql(&["UPDATE wp_bento_webhooks_inbox SET due = 0, \
+         body = REGEXP_REPLACE(body, '\"until\":[0-9]+', '\"until\":1700000000')"]);
+    drop(failing);
+    Outbox::new(folder);
+    stage.program.work();
+    assert_eq!(outbox.mails().len(), 1, "only the one that failed");
+    let buried = "SELECT reason FROM wp_bento_webhooks_inbox WHERE buried > 0";
+    assert_eq!(
+        stage.site.column(buried),
+        ["its set-password link is too old by now"]
+    );
+}
+
+#[test]
+fn a_webhook_in_the_background_welcomes_too_and_its_links_stay_safe() {
+    let (stage, outbox) = stage_with_outbox(&json!({}), |_| {});
+    let target = format!("{}&send_notification=true&async=true", target("add"));
+    let mut request = Request::post(&target, &json!({ "id": NORA }).to_string());
+    request.environment.push(("HTTPS".into(), "on".into()));
+    let answer = stage.program.run(&request);
+    assert_eq!(answer.result(), "queued", "{answer}");
+    assert_eq!(outbox.mails().len(), 0);
+    stage.program.work();
+    let mails = outbox.mails();
+    assert_eq!(mails.len(), 1);
+    let link = mails[0].link();
+    assert!(
+        link.starts_with("https://shop.example.test/wp-login.php?"),
+        "{link}"
+    );
+}
+
+#[test]
 fn an_owner_who_changed_wordpress_gets_words_of_ours_and_is_told() {
     let (stage, outbox) = stage_with_outbox(&json!({}), |_| {});
     let file = stage.site.folder().join("wp-includes/pluggable.php");

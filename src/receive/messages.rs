@@ -1,13 +1,12 @@
 //! What goes out once a user is committed: the welcome, and the notice to an address that was replaced.
 //!
-//! Messages are made inside the user's transaction, as plain data, and sent after COMMIT. A failure to send never
-//! undoes the user: it is told in the answer and in the log.
+//! Messages are made inside the user's transaction, as plain data; what sends them is in `errands.rs`.
 
-use super::Job;
-use crate::bento::{Bento, WelcomeEvent};
+use crate::bento::WelcomeEvent;
 use crate::clock::Clock;
+use crate::inbox::Errand;
 use crate::log::{Entry, Level, Source, Who};
-use crate::mail::{self, Letterhead, Message, Over, Places, Recipient, Whose, Words};
+use crate::mail::{self, Letterhead, Over, Places, Recipient, Whose, Words};
 use crate::outcome::Trouble;
 use crate::password::{self, Form};
 use crate::plan::{Plan, User};
@@ -18,52 +17,13 @@ use crate::translations::Languages;
 use crate::wp_config::Config;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-/// Time that a mail is always given: the user exists by then.
-const MAIL_TIME: Duration = Duration::from_millis(1500);
 /// Length of the key in a set-password link, and of what makes a Message-ID unique.
 const KEY_LENGTH: usize = 20;
 const NONCE_LENGTH: usize = 32;
-
-/// One thing to send. It can be stored and sent later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Outgoing {
-    /// The welcome mail.
-    Welcome(Message),
-    /// The welcome as an event in Bento.
-    WelcomeEvent(WelcomeEvent),
-    /// The notice to the old address.
-    EmailChanged(Message),
-}
-
-impl Outgoing {
-    /// What it is, for the log.
-    fn name(&self) -> &'static str {
-        match self {
-            Outgoing::Welcome(_) => "The welcome mail",
-            Outgoing::WelcomeEvent(_) => "The welcome event",
-            Outgoing::EmailChanged(_) => "The notice to the old e-mail address",
-        }
-    }
-
-    /// What the owner is told when it could not be sent.
-    fn remark(&self) -> &'static str {
-        match self {
-            Outgoing::Welcome(_) => {
-                "the welcome mail could not be handed over; use \"Lost your password?\""
-            }
-            Outgoing::WelcomeEvent(_) => {
-                "the welcome event could not be sent to Bento; use \"Lost your password?\""
-            }
-            Outgoing::EmailChanged(_) => {
-                "the old e-mail address could not be told that it was replaced"
-            }
-        }
-    }
-}
+/// Seconds for which WordPress takes such a key.
+const KEY_LIFE: i64 = 24 * 3600;
 
 /// The key of a set-password link, and what the user's row holds of it.
 pub(super) struct ResetKey {
@@ -84,6 +44,12 @@ impl ResetKey {
     }
 }
 
+/// Which message a plan is to be followed by.
+enum Due<'d> {
+    Welcome(&'d ResetKey),
+    Notice(&'d str),
+}
+
 /// Makes the messages of one webhook.
 pub(super) struct Desk<'a> {
     pub(super) config: &'a Config,
@@ -96,19 +62,21 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// What is due once the plan is committed; its log learns about it. `old_email` is the address that an existing user
-    /// has had.
+    /// What is due once the plan for user number `id` is committed; its log learns about it. `old_email` is the address
+    /// that an existing user has had.
     pub(super) fn compose(
         &self,
         old_email: Option<&str>,
         plan: &mut Plan,
+        id: u64,
         site: &mut Site<'_>,
-    ) -> Result<Vec<Outgoing>, Trouble> {
+    ) -> Result<Option<Errand>, Trouble> {
         let user = &plan.after;
-        let replaced = old_email.filter(|old| !old.is_empty() && *old != user.email);
-        if self.reset_key.is_none() && replaced.is_none() {
-            return Ok(Vec::new());
-        }
+        let due = match (old_email, &self.reset_key) {
+            (None, Some(key)) => Due::Welcome(key),
+            (Some(old), _) if !old.is_empty() && *old != user.email => Due::Notice(old),
+            _ => return Ok(None),
+        };
         let network = site.network_home()?;
         let read = |path: &Path| std::fs::read(path).ok();
         let languages = Languages::of(self.config, &read);
@@ -117,41 +85,43 @@ impl Desk<'_> {
         let words = Words::for_user(&user.locale(), site_locale, &languages, &code, &read);
         let nonce = password::generate(NONCE_LENGTH, &mut UnwrapErr(SysRng));
         let letterhead = self.letterhead(network.as_ref(), &nonce);
-        let welcome = self
-            .reset_key
-            .as_ref()
-            .map(|key| self.welcome(user, key, &letterhead, &words));
-        let notice = replaced.map(|old_email| {
-            let to = Recipient {
-                login: &user.login,
-                email: old_email,
-            };
-            let (message, whose) = letterhead.email_changed(&to, &user.email, &words);
-            (Outgoing::EmailChanged(message), whose)
-        });
-        let mut outgoing = Vec::new();
-        for (message, whose) in welcome.into_iter().chain(notice) {
-            outgoing.push(message);
-            plan.log.extend(note(whose));
-        }
-        Ok(outgoing)
+        let (errand, whose) = match due {
+            Due::Welcome(key) => self.welcome(user, id, key, &letterhead, &words),
+            Due::Notice(old_email) => {
+                let to = Recipient {
+                    login: &user.login,
+                    email: old_email,
+                };
+                let (message, whose) = letterhead.email_changed(&to, &user.email, &words);
+                (Errand::EmailChanged { user: id, message }, whose)
+            }
+        };
+        plan.log.extend(note(whose));
+        Ok(Some(errand))
     }
 
     /// The mail, or the event that the owner wants in its place.
     fn welcome(
         &self,
         user: &User,
+        id: u64,
         key: &ResetKey,
         letterhead: &Letterhead<'_>,
         words: &Words<'_>,
-    ) -> (Outgoing, Whose) {
+    ) -> (Errand, Whose) {
+        let until = self.now.unix() + KEY_LIFE;
         let Some(name) = self.config.own().welcome_event() else {
             let to = Recipient {
                 login: &user.login,
                 email: &user.email,
             };
             let (message, whose) = letterhead.welcome(&to, &key.key, words);
-            return (Outgoing::Welcome(message), whose);
+            let errand = Errand::Welcome {
+                user: id,
+                message,
+                until,
+            };
+            return (errand, whose);
         };
         let event = WelcomeEvent {
             name: name.to_owned(),
@@ -161,7 +131,12 @@ impl Desk<'_> {
             site_name: self.settings.site_name.clone(),
             language: words.locale().to_owned(),
         };
-        (Outgoing::WelcomeEvent(event), Whose::Site)
+        let errand = Errand::WelcomeEvent {
+            user: id,
+            event,
+            until,
+        };
+        (errand, Whose::Site)
     }
 
     fn letterhead<'l>(
@@ -200,44 +175,6 @@ fn note(whose: Whose) -> Option<Entry> {
                            wp-includes; words of bento-webhooks were used."
                 .to_owned();
             Some(Entry::new(Level::Notice, Who::User, Source::Trace, message))
-        }
-    }
-}
-
-impl Job<'_> {
-    /// Sends what the commit has made due, and says what could not be sent.
-    pub(super) fn send(
-        &mut self,
-        user: u64,
-        outgoing: &[Outgoing],
-        bento: &Bento<'_>,
-    ) -> Vec<&'static str> {
-        let mut remarks = Vec::new();
-        for item in outgoing {
-            let Err(reason) = self.send_one(item, bento) else {
-                continue;
-            };
-            let message = format!("{} was not sent: {}.", item.name(), Entry::quote(&reason));
-            self.note(
-                user,
-                &[Entry::new(Level::Error, Who::User, Source::Trace, message)],
-            );
-            remarks.push(item.remark());
-        }
-        remarks
-    }
-
-    fn send_one(&self, item: &Outgoing, bento: &Bento<'_>) -> Result<(), String> {
-        let own = self.config.own();
-        match item {
-            Outgoing::Welcome(message) | Outgoing::EmailChanged(message) => {
-                let deadline = Instant::now() + bento.time_left().max(MAIL_TIME);
-                mail::deliver(message, own.mail_way(), own.ca_file(), deadline)
-                    .map_err(|failure| failure.to_string())
-            }
-            Outgoing::WelcomeEvent(event) => bento
-                .send_event(event)
-                .map_err(|trouble| trouble.to_string()),
         }
     }
 }

@@ -1,0 +1,186 @@
+//! What is sent once a user has been committed: written into the inbox with the user's rows, sent right after, and left to
+//! the worker when that fails.
+
+use super::credentials::Credentials;
+use super::job::{Job, spread};
+use super::token;
+use crate::bento::Bento;
+use crate::clock::Clock;
+use crate::inbox::{self, Errand, Mark, Next, Parcel};
+use crate::log::{Entry, Level, Source, Who};
+use crate::mail::{self, Failure};
+use crate::outcome::{Fault, Trouble};
+use crate::plan::{Plan, Return};
+use crate::wp_config::Config;
+use std::time::{Duration, Instant};
+
+/// Time that a mail is always given: the user exists by then.
+const MAIL_TIME: Duration = Duration::from_millis(1500);
+
+/// What a plan wants to be sent back to Bento.
+pub(super) fn fields(plan: &Plan, user: u64, uuid: &str, fresh: &Credentials) -> Option<Errand> {
+    if plan.returns.is_empty() {
+        return None;
+    }
+    let value = |value: &Return| match value {
+        Return::Password => fresh.password.expose_str().to_owned(),
+        Return::Text(text) => text.clone(),
+        Return::UserId => user.to_string(),
+    };
+    let fields = plan
+        .returns
+        .iter()
+        .map(|(field, back)| (field.clone(), value(back)))
+        .collect();
+    Some(Errand::Fields {
+        user,
+        uuid: uuid.to_owned(),
+        fields,
+    })
+}
+
+/// An errand as a row that we hold.
+pub(super) fn parcel(errand: Errand) -> Parcel {
+    let token = token();
+    Parcel {
+        mark: Mark::of(&token.hex()),
+        token,
+        errand,
+    }
+}
+
+impl Job<'_, '_> {
+    /// Sends what the transaction has written down. Errs never: the user exists. Says what the owner should know.
+    pub(super) fn send(
+        &mut self,
+        user: u64,
+        parcels: Vec<Parcel>,
+        bento: &Bento<'_>,
+    ) -> Option<String> {
+        let mut remarks = Vec::new();
+        for parcel in parcels {
+            let sent = self.deliver(&parcel.errand, bento);
+            let entry = entry(&parcel.errand, sent.as_ref().err());
+            self.note(user, entry.as_slice());
+            let has_inbox = self.site.has_inbox();
+            let kept = match &sent {
+                _ if !has_inbox => Ok(()),
+                Ok(()) => self.site.delivered(&parcel),
+                Err(trouble) => {
+                    self.left = true;
+                    self.site
+                        .undelivered(&parcel, first_wait(), &trouble.to_string())
+                }
+            };
+            // What cannot be ended now is found by the worker when the lease has run out.
+            self.left |= kept.is_err();
+            if sent.is_err() {
+                remarks.push(missed(&parcel.errand, has_inbox));
+            }
+        }
+        (!remarks.is_empty()).then(|| remarks.join("; "))
+    }
+
+    /// Sends one errand.
+    fn deliver(&mut self, errand: &Errand, bento: &Bento<'_>) -> Result<(), Trouble> {
+        if errand.calls_bento() {
+            self.may_call()?;
+        }
+        let mail_time = bento.time_left().max(MAIL_TIME);
+        deliver(errand, bento, self.config, mail_time)
+    }
+}
+
+/// Sends one errand whose call has been granted; a mail may take this long.
+pub(super) fn deliver(
+    errand: &Errand,
+    bento: &Bento<'_>,
+    config: &Config,
+    mail_time: Duration,
+) -> Result<(), Trouble> {
+    let mail = |message| {
+        let own = config.own();
+        let deadline = Instant::now() + mail_time;
+        mail::deliver(message, own.mail_way(), own.ca_file(), deadline).map_err(trouble)
+    };
+    match errand {
+        Errand::Fields { uuid, fields, .. } => bento.store_fields(uuid, fields),
+        Errand::Welcome { until, .. } | Errand::WelcomeEvent { until, .. }
+            if *until <= Clock::now().unix() =>
+        {
+            Err(Trouble::Mail {
+                detail: "its set-password link is too old by now".to_owned(),
+                fault: Fault::Lasting,
+            })
+        }
+        Errand::Welcome { message, .. } | Errand::EmailChanged { message, .. } => mail(message),
+        Errand::WelcomeEvent { event, .. } => bento.send_event(event),
+    }
+}
+
+fn trouble(failure: Failure) -> Trouble {
+    Trouble::Mail {
+        fault: match failure.is_permanent() {
+            true => Fault::Lasting,
+            false => Fault::Passing,
+        },
+        detail: failure.to_string(),
+    }
+}
+
+/// The log row about an errand: names, never values. WordPress has none about a message that was sent.
+pub(super) fn entry(errand: &Errand, trouble: Option<&Trouble>) -> Option<Entry> {
+    let (what, source) = match errand {
+        Errand::Fields { fields, .. } => {
+            let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
+            let names = Entry::quote(&names.join(", "));
+            if trouble.is_none() {
+                let message = format!("Sent back to Bento: {names}.");
+                let entry = Entry::new(Level::Info, Who::User, Source::Trace, message);
+                return Some(entry);
+            }
+            (
+                format!("Could not be sent back to Bento: {names}."),
+                Source::Bento,
+            )
+        }
+        Errand::Welcome { .. } => ("The welcome mail was not sent.".to_owned(), Source::Trace),
+        Errand::WelcomeEvent { .. } => {
+            ("The welcome event was not sent.".to_owned(), Source::Bento)
+        }
+        Errand::EmailChanged { .. } => (
+            "The notice to the old e-mail address was not sent.".to_owned(),
+            Source::Trace,
+        ),
+    };
+    let message = format!("{what} {}", Entry::quote(&trouble?.to_string()));
+    Some(Entry::new(Level::Error, Who::User, source, message))
+}
+
+/// What the owner should know when an errand was not sent at once.
+fn missed(errand: &Errand, has_inbox: bool) -> String {
+    let what = match errand {
+        Errand::Fields { .. } => {
+            "the user was created, but the password could not be sent back to Bento"
+        }
+        Errand::Welcome { .. } => "the welcome mail could not be handed over",
+        Errand::WelcomeEvent { .. } => "the welcome event could not be sent to Bento",
+        Errand::EmailChanged { .. } => {
+            "the old e-mail address could not be told that it was replaced"
+        }
+    };
+    let then = match errand {
+        _ if has_inbox => "; it will be tried again",
+        Errand::EmailChanged { .. } => "",
+        _ => "; use \"Lost your password?\"",
+    };
+    format!("{what}{then}")
+}
+
+/// Milliseconds to the second attempt.
+fn first_wait() -> u64 {
+    match inbox::next(0, 1, None, spread()) {
+        Next::At(wait) => wait,
+        Next::Never => 0,
+    }
+}
