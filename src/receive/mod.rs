@@ -7,6 +7,7 @@
 mod credentials;
 mod errands;
 mod job;
+mod messages;
 mod notes;
 mod start;
 mod worker;
