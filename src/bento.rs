@@ -22,7 +22,7 @@ use url::form_urlencoded;
 /// Time to connect, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Time that is always given to sending fields back: the user exists by then.
-const RETURN_TIME: Duration = Duration::from_millis(1500);
+const RETURN_TIME: Duration = Duration::from_millis(700);
 /// Largest answer that is read, in bytes.
 const ANSWER_LIMIT: u64 = 1 << 20;
 

@@ -15,7 +15,7 @@ use crate::wp_config::Config;
 use std::time::{Duration, Instant};
 
 /// Time that a mail is always given: the user exists by then.
-const MAIL_TIME: Duration = Duration::from_millis(1500);
+const MAIL_TIME: Duration = Duration::from_millis(500);
 
 /// What a plan wants to be sent back to Bento.
 pub(super) fn fields(plan: &Plan, user: u64, uuid: &str, fresh: &Credentials) -> Option<Errand> {
