@@ -524,8 +524,7 @@ fn shown(row: &Row, now: Millis) -> Shown {
 }
 
 /// The columns of a row that [`task`] and [`lease`] read.
-pub(super) const COLUMNS: &str =
-    "id, kind, action, contact, email, role, background, body, version, attempts, came";
+pub(super) const COLUMNS: &str = "id, kind, action, contact, email, role, notify, background, secure, body, version, attempts, came";
 
 /// What a row asks for; `None` when it cannot be read.
 pub(super) fn task(row: &Row) -> Option<Task> {

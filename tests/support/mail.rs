@@ -21,7 +21,7 @@ pub struct Outbox {
 pub struct Mail {
     /// The arguments of the command.
     pub arguments: String,
-    /// Variables of the command's environment, sorted.
+    /// Variables of the command's environment.
     pub environment: Vec<String>,
     /// Everything that came through standard input; lines end with LF.
     pub text: String,
@@ -35,8 +35,8 @@ impl Outbox {
         let kept = outbox.folder.join("kept");
         // The name appears when the mail is whole, and says which one it was.
         let script = format!(
-            "#!/bin/sh\nset -eu\nmail=$(mktemp {folder}/XXXXXX)\n{{ echo \"$*\"; env | sort | tr '\\n' '\\t'; echo; cat; }} >\"$mail\"\n\
-             mv \"$mail\" {kept}/$(printf %06d $(ls {kept} | wc -l))\n{script}\n",
+            "#!/bin/sh\nset -eu\nmail={folder}/$$\n{{ echo \"$*\"; env; echo; cat; }} >\"$mail\"\n\
+             set -- {kept}/*\n[ -e \"$1\" ] || set --\nmv \"$mail\" {kept}/$(printf %06d $#)\n{script}\n",
             folder = outbox.folder.display(),
             kept = kept.display(),
         );
@@ -70,17 +70,12 @@ impl Outbox {
 
 impl Mail {
     fn read(path: &Path) -> Mail {
-        let kept = fs::read(path).unwrap();
-        let mut parts = kept.splitn(3, |byte| *byte == b'\n');
-        let mut part = || String::from_utf8(parts.next().unwrap().to_vec()).unwrap();
-        let (arguments, environment, text) = (part(), part(), part());
+        let kept = fs::read_to_string(path).unwrap();
+        let (arguments, rest) = kept.split_once('\n').unwrap();
+        let (environment, text) = rest.split_once("\n\n").unwrap();
         Mail {
-            arguments,
-            environment: environment
-                .split('\t')
-                .filter(|line| !line.is_empty())
-                .map(str::to_string)
-                .collect(),
+            arguments: arguments.to_string(),
+            environment: environment.lines().map(str::to_string).collect(),
             // PHP gives its mails other line ends.
             text: text.replace("\r\n", "\n"),
         }
