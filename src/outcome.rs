@@ -5,6 +5,7 @@
 //! to the web server's error log.
 
 use crate::cgi::Answer;
+use crate::echo::Echo;
 use crate::page;
 use serde_json::{Value, json};
 use std::fmt;
@@ -141,8 +142,8 @@ pub struct Applied {
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// `wpf_action=test`.
-    Tested,
+    /// `wpf_action=test`; with an echo for a sender who gave a nonce.
+    Tested(Option<Echo>),
     /// Rows were written.
     Applied(Applied),
     /// There was nothing to write.
@@ -183,7 +184,7 @@ impl Outcome {
     /// The word for `result` in the answer and in the log line.
     pub fn result(&self) -> &'static str {
         match self.ending {
-            Ending::Tested => "tested",
+            Ending::Tested(_) => "tested",
             Ending::Applied(_) => "applied",
             Ending::Unchanged => "unchanged",
             Ending::Ignored(_) => "ignored",
@@ -195,7 +196,7 @@ impl Outcome {
     /// Why it ended so, for the caller.
     pub fn reason(&self) -> Option<String> {
         match &self.ending {
-            Ending::Tested | Ending::Unchanged => None,
+            Ending::Tested(_) | Ending::Unchanged => None,
             Ending::Applied(applied) => applied.remark.clone(),
             Ending::Ignored(reason) => Some(reason.clone()),
             Ending::Refused(refusal) => Some(refusal.reason()),
@@ -206,7 +207,7 @@ impl Outcome {
     /// The HTTP status: the one table of them.
     pub fn status(&self) -> &'static str {
         match &self.ending {
-            Ending::Tested | Ending::Applied(_) | Ending::Unchanged | Ending::Ignored(_) => {
+            Ending::Tested(_) | Ending::Applied(_) | Ending::Unchanged | Ending::Ignored(_) => {
                 "200 OK"
             }
             Ending::Refused(Refusal::Method) => "405 Method Not Allowed",
@@ -250,8 +251,8 @@ impl Outcome {
 
     /// The JSON object of the answer.
     fn json(&self) -> Value {
-        if self.ending == Ending::Tested {
-            return json!({ "success": true });
+        if let Ending::Tested(echo) = &self.ending {
+            return tested(echo.as_ref());
         }
         let mut object = json!({
             "result": self.result(),
@@ -268,9 +269,21 @@ impl Outcome {
     }
 }
 
+/// The answer to a test: WP Fusion's own, and the echo for those who can check it.
+fn tested(echo: Option<&Echo>) -> Value {
+    let mut object = json!({ "success": true });
+    let echo = echo.and_then(|echo| serde_json::to_value(echo).ok());
+    if let (Some(members), Some(Value::Object(echo))) = (object.as_object_mut(), echo) {
+        members.insert("result".to_owned(), json!("tested"));
+        members.extend(echo);
+    }
+    object
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::echo::KeyPlace;
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome {
@@ -304,7 +317,22 @@ mod tests {
         };
         let about = r#""action":"update","contact_id":"u-1","user_id":3"#;
         let table = [
-            (Ending::Tested, "200 OK", r#"{"success":true}"#.to_owned()),
+            (
+                Ending::Tested(None),
+                "200 OK",
+                r#"{"success":true}"#.to_owned(),
+            ),
+            (
+                Ending::Tested(Some(Echo {
+                    program: "bento-webhooks/1.2.3".to_owned(),
+                    nonce: "n-1".to_owned(),
+                    length: 2,
+                    sha256: "ab".to_owned(),
+                    key: KeyPlace::Header,
+                })),
+                "200 OK",
+                r#"{"success":true,"result":"tested","program":"bento-webhooks/1.2.3","nonce":"n-1","length":2,"sha256":"ab","key":"header"}"#.to_owned(),
+            ),
             (
                 Ending::Applied(applied),
                 "200 OK",

@@ -1148,3 +1148,40 @@ fn roles_are_resolved_and_guarded_everywhere() {
         );
     }
 }
+
+#[test]
+fn a_test_with_a_nonce_proves_what_arrived() {
+    let stage = stage();
+    let asked = format!("{}&nonce=fresh-1", target("test"));
+    let answer = stage.program.run(&Request::get(&asked));
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let program = format!("bento-webhooks/{}", env!("CARGO_PKG_VERSION"));
+    let echo = |length: usize, sha256: &str, key: &str| {
+        json!({
+            "success": true, "result": "tested", "program": program, "nonce": "fresh-1",
+            "length": length, "sha256": sha256, "key": key,
+        })
+    };
+    assert_eq!(answer.json(), echo(0, empty, "address"), "{answer}");
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let answer = stage.program.run(&Request::post(&asked, "abc"));
+    assert_eq!(answer.json(), echo(3, abc, "address"), "{answer}");
+    let by_header =
+        Request::get("/?wpf_action=test&nonce=fresh-1").header("X-Bento-Webhooks-Key", KEY);
+    let answer = stage.program.run(&by_header);
+    assert_eq!(answer.json(), echo(0, empty, "header"), "{answer}");
+    for (target, status, has_nonce) in [
+        (
+            "/?wpf_action=test&nonce=fresh-1&access_key=wrong".to_owned(),
+            403,
+            false,
+        ),
+        ("/?wpf_action=test&nonce=fresh-1".to_owned(), 403, false),
+        (format!("{}&nonce=%3Cb%3E", target("test")), 200, false),
+    ] {
+        let answer = stage.program.run(&Request::get(&target));
+        assert_eq!(answer.status, status, "{answer}");
+        assert_eq!(answer.json().get("nonce").is_some(), has_nonce, "{answer}");
+    }
+    assert_eq!(stage.difference(), "");
+}

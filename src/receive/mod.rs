@@ -10,6 +10,7 @@ mod write;
 use crate::bento::{Account, Bento, Sought, Subscriber};
 use crate::cgi::{self, Environment, Request};
 use crate::clean::Cleaner;
+use crate::echo::Echo;
 use crate::outcome::{Ending, Outcome, Refusal, Trouble};
 use crate::plan::{Link, Repertoire};
 use crate::settings::Settings;
@@ -56,7 +57,7 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
         Ok(Webhook {
             action: Action::Test,
             ..
-        }) => Ok(Ending::Tested.into()),
+        }) => Ok(Ending::Tested(Echo::of(request, &parameters)).into()),
         Ok(webhook) => {
             let about = outcome(&webhook, None, Ending::Unchanged);
             let failed = |trouble| Outcome {
