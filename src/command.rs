@@ -18,9 +18,11 @@ struct Command {
 }
 
 /// All commands, in the order of `--help`.
-const COMMANDS: &[Command] = &[
-    // One line each.
-];
+const COMMANDS: &[Command] = &[Command {
+    name: "setup",
+    about: "Install the routing on this site, or take it away",
+    run: crate::setup::run,
+}];
 
 /// Runs the command.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {

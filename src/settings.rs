@@ -97,6 +97,8 @@ pub struct Settings {
     pub locale: String,
     /// Home address of the site.
     pub home: String,
+    /// Address of WordPress's own files, which may be a folder below.
+    pub site_url: String,
     /// Clock of the site.
     pub zone: Zone,
     /// Option `user_count` as stored; `None` when missing.
@@ -111,6 +113,11 @@ impl TagNames {
     /// From pairs of id and name.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> TagNames {
         TagNames(pairs.into_iter().collect())
+    }
+
+    /// All ids and names, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()))
     }
 
     /// The name of the tag with this id.
@@ -182,9 +189,10 @@ impl Settings {
                 .home_url
                 .map(str::to_owned)
                 .or_else(|| option("home"))
-                .unwrap_or(site_url)
+                .unwrap_or_else(|| site_url.clone())
                 .trim_end_matches('/')
                 .to_owned(),
+            site_url: site_url.trim_end_matches('/').to_owned(),
             zone: Zone::new(
                 &option("timezone_string").unwrap_or_default(),
                 &option("gmt_offset").unwrap_or_default(),
