@@ -173,14 +173,15 @@ impl Journal {
         make_folder(path, 0o755, self.owner)
     }
 
-    /// Makes a folder, if it is missing.
+    /// Makes a folder of ours, if it is missing, and sets its mode.
     pub(super) fn folder(&mut self, path: &Path, mode: u32) -> io::Result<()> {
         if !path.is_dir() {
             self.note(Entry::Folder {
                 path: path.to_owned(),
             })?;
         }
-        make_folder(path, mode, self.owner)
+        make_folder(path, mode, self.owner)?;
+        fs::set_permissions(path, Permissions::from_mode(mode))
     }
 
     /// Writes a file of ours whole.
