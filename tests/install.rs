@@ -15,6 +15,12 @@ mod crash;
 mod hosting;
 #[path = "install/hosts.rs"]
 mod hosts;
+#[path = "install/lies.rs"]
+mod lies;
+#[path = "install/nginx.rs"]
+mod nginx;
+#[path = "install/sites.rs"]
+mod sites;
 mod support;
 #[path = "install/watch.rs"]
 mod watch;

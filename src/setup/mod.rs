@@ -428,9 +428,6 @@ impl<'o> Setup<'o> {
             Mark::Ok,
             "files in place, program starts, database can be written",
         );
-        if matches!(plan.route, Routing::Nginx { .. }) {
-            nginx::check(self.options)?;
-        }
         plan.write_shared(journal).map_err(sentence)?;
         if matches!(plan.route, Routing::Nginx { .. }) {
             nginx::reload(self.options, view_web(view), &sight.settings.access_key)?;

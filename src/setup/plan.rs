@@ -128,7 +128,7 @@ impl Plan {
     ) -> Plan {
         let mut files: Vec<PathBuf> = own.iter().map(|(path, _)| path.clone()).collect();
         files.extend(shared.iter().map(|shared| shared.path.clone()));
-        let mut plan = Plan::program(prefix, program, Runner::Other, Routing::Nginx { files });
+        let mut plan = Plan::program(prefix, program, Runner::Owner, Routing::Nginx { files });
         plan.own.extend(own.into_iter().map(|(path, text)| Own {
             path,
             content: text.into_bytes(),

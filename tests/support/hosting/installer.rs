@@ -133,6 +133,13 @@ impl Shop {
 pub struct Tree(BTreeMap<PathBuf, (u32, u32, u32, Vec<u8>)>);
 
 impl Tree {
+    /// Everything in a folder.
+    pub fn of(folder: &Path) -> Tree {
+        let mut tree = Tree(BTreeMap::new());
+        tree.add(folder, Path::new(""));
+        tree
+    }
+
     fn add(&mut self, path: &Path, except: &Path) {
         if path == except {
             return;
