@@ -24,6 +24,8 @@ mod sites;
 mod support;
 #[path = "install/watch.rs"]
 mod watch;
+#[path = "install/ways.rs"]
+mod ways;
 #[path = "support/wordpress.rs"]
 mod wordpress;
 
