@@ -11,6 +11,8 @@
 
 #[path = "install/crash.rs"]
 mod crash;
+#[path = "install/examples.rs"]
+mod examples;
 #[path = "support/hosting/mod.rs"]
 mod hosting;
 #[path = "install/hosts.rs"]
