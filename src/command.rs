@@ -1,5 +1,6 @@
 //! The program at a terminal: a table of commands, `--version` and `--help`.
 
+use crate::doctor;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -17,10 +18,20 @@ struct Command {
     run: fn(Vec<OsString>) -> ExitCode,
 }
 
+const fn command(
+    name: &'static str,
+    about: &'static str,
+    run: fn(Vec<OsString>) -> ExitCode,
+) -> Command {
+    Command { name, about, run }
+}
+
 /// All commands, in the order of `--help`.
-const COMMANDS: &[Command] = &[
-    // One line each.
-];
+const COMMANDS: &[Command] = &[command(
+    "doctor",
+    "Find out what is broken, and the next step",
+    doctor::run,
+)];
 
 /// Runs the command.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
