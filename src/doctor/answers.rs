@@ -95,7 +95,6 @@ pub(super) fn html(patient: &Patient) -> Vec<Finding> {
         Err(finding) => return vec![finding],
         Ok(answer) => answer,
     };
-    let host = web.home().host_str().unwrap_or_default();
     match verdict {
         Verdict::Ours(echo) if echo.sha256 == digest(body.as_bytes()) => {
             vec![Finding::info("JSON with HTML in it gets through")]
@@ -104,7 +103,8 @@ pub(super) fn html(patient: &Patient) -> Vec<Finding> {
             format!("a body with HTML in it: {verdict}"),
             "A webhook whose payload holds more than an id, such as a note or a bio, is lost.",
             ask_host(&format!(
-                "Please exempt https://{host}/?wpf_action=… from the web application firewall."
+                "Please exempt {}?wpf_action=… from the web application firewall.",
+                web.home()
             )),
         )],
         verdict => vec![wrong("POST with HTML in it", &verdict, web)],
@@ -297,7 +297,8 @@ fn wrong(what: &str, verdict: &Verdict, web: &Web) -> Finding {
             format!("{what}: {verdict}"),
             "Webhooks are turned away before the program sees them.",
             ask_host(&format!(
-                "Please exempt https://{host}/?wpf_action=… from the firewall."
+                "Please exempt {}?wpf_action=… from the firewall.",
+                web.home()
             )),
         ),
         Verdict::Source => (

@@ -106,7 +106,7 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "db.rights",
         "the database user may read and write",
-        &["db.connect"],
+        &["db.tables"],
         database::rights,
     ),
     check(
@@ -118,13 +118,13 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "db.users",
         "no two users share an e-mail address",
-        &["db.connect"],
+        &["db.tables"],
         database::users,
     ),
     check(
         "wpf.settings",
         "WP Fusion is connected to Bento, with a strong access key",
-        &["db.connect"],
+        &["db.tables"],
         fusion::settings,
     ),
     later(
@@ -148,7 +148,7 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "wpf.plugin",
         "WP Fusion is there and active",
-        &["db.connect"],
+        &["db.tables"],
         fusion::plugin,
     ),
     check(

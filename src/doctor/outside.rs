@@ -135,6 +135,9 @@ pub(super) fn reach(patient: &Patient) -> Vec<Finding> {
             Err(failure) => failures.push(failure),
         }
     }
+    if failures.first() == Some(&Failure::NoName) {
+        return vec![Finding::skipped("needs web.dns")];
+    }
     let why = failures.first().copied().unwrap_or(Failure::NoConnection);
     vec![Finding::failure(
         format!("{} cannot be reached from here: {why}", one_line(home)),

@@ -7,17 +7,21 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::golden;
 use crate::hosting::{Apache, Gateway, Hosting, Layout, Php};
 use crate::support::bento::{Bento, Subscriber, World};
+use crate::support::database::PASSWORD;
 use crate::support::recording::Base;
 
 /// An access key that nobody guesses.
 pub(crate) const KEY: &str = "k7Qw2mZx9Lr4Tb6Vn1Ys8Pd3Hf5Jg0Ac";
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bento-webhooks");
 
 /// A site, its web server and its Bento.
 pub(crate) struct Patient {
     pub(crate) apache: Apache,
-    pub(crate) bento: Bento,
+    pub(crate) bento: Option<Bento>,
 }
 
 /// What doctor said.
@@ -25,6 +29,21 @@ pub(crate) struct Said {
     pub(crate) code: i32,
     pub(crate) text: String,
     pub(crate) errors: String,
+}
+
+impl Said {
+    /// Ids of what is not fine, each once, in order.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let json: Value = serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{self}"));
+        let findings = json["findings"].as_array().unwrap();
+        let mut ids: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding["level"] == "failure" || finding["level"] == "warning")
+            .map(|finding| finding["id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.dedup();
+        ids
+    }
 }
 
 impl fmt::Display for Said {
@@ -43,32 +62,28 @@ impl Patient {
         Patient::behind(Hosting::everything(Php::Fpm, Gateway::Cgid))
     }
 
-    /// A site behind an Apache set up like this.
+    /// A whole site, but for what this Apache forbids.
     pub(crate) fn behind(hosting: Hosting) -> Option<Patient> {
         let mut apache = Apache::serve(hosting, Layout::Root)?;
         let base = Base::load("newest");
         let mut world = World::new(base.account(), &base.tags());
-        let mut known = Subscriber::new(
-            "c0ffee00-0000-4000-8000-000000000003",
-            "sue@example.test",
-            &["13"],
-        );
-        known.fields = fields(&base);
-        world.subscribers.push(known);
+        let sue = "c0ffee00-0000-4000-8000-000000000003";
+        let sue = Subscriber::new(sue, "sue@example.test", &["13"]).with_fields(fields(&base));
+        world.subscribers.push(sue);
         let bento = Bento::start(world);
         let shop = &mut apache.shop;
         shop.define("BENTO_WEBHOOKS_API_URL", &format!("'{}'", bento.api_url()));
         let plugin = shop.wordpress.join("wp-content/plugins/wp-fusion");
         fs::create_dir_all(&plugin).unwrap();
-        fs::write(
-            plugin.join("wp-fusion.php"),
-            "<?php\n/* Plugin Name: WP Fusion */\n",
-        )
-        .unwrap();
+        let header = "<?php\n/* Plugin Name: WP Fusion */\n";
+        fs::write(plugin.join("wp-fusion.php"), header).unwrap();
         shop.owner.own(&plugin);
         shop.set_option("active_plugins", &json!(["wp-fusion/wp-fusion.php"]));
-        let patient = Patient { apache, bento };
-        patient.settings(&[("access_key", json!(KEY))]);
+        let patient = Patient {
+            apache,
+            bento: Some(bento),
+        };
+        patient.settings(&[]);
         patient.install();
         Some(patient)
     }
@@ -89,15 +104,29 @@ impl Patient {
         self.apache.shop.home.join(".bento-webhooks")
     }
 
+    /// The file that the web server starts.
+    pub(crate) fn stub(&self) -> PathBuf {
+        self.apache.shop.front.join("bento-webhooks/receive")
+    }
+
+    /// Writes a file of the site as its owner.
+    pub(crate) fn write(&self, path: &std::path::Path, text: &str) {
+        fs::write(path, text).unwrap();
+        self.apache.shop.owner.own(path);
+    }
+
+    /// Puts lines before everything else in the `.htaccess` of the home address.
+    pub(crate) fn put_first(&self, lines: &str) {
+        let path = self.apache.shop.htaccess();
+        let old = fs::read_to_string(&path).unwrap();
+        self.write(&path, &format!("{lines}\n{old}"));
+    }
+
     fn install(&self) {
         let shop = &self.apache.shop;
         let bin = self.prefix().join("bin");
         fs::create_dir_all(&bin).unwrap();
-        fs::copy(
-            env!("CARGO_BIN_EXE_bento-webhooks"),
-            bin.join("bento-webhooks"),
-        )
-        .unwrap();
+        fs::copy(PROGRAM, bin.join("bento-webhooks")).unwrap();
         let folder = shop.front.join("bento-webhooks");
         fs::create_dir_all(&folder).unwrap();
         let stub = format!(
@@ -112,10 +141,9 @@ impl Patient {
             "Options +ExecCGI -Indexes\nRequire all denied\n<Files \"receive\">\nSetHandler cgi-script\nRequire all granted\n</Files>\nRewriteEngine On\nRewriteCond %{THE_REQUEST} \"^[A-Z]+ [^ ?]*/bento-webhooks/\"\nRewriteRule ^ - [F]\n",
         )
         .unwrap();
-        let block = "# BEGIN Bento Webhooks\nRewriteEngine On\nRewriteCond %{QUERY_STRING} (?:^|&)wpf(?:_|%5[Ff])action=(?i:add|update|update(?:_|%5f)tags|test)(?:%20|\\+)*(?:&|$)\nRewriteRule ^(?:index\\.php)?$ /bento-webhooks/receive [END]\n# END Bento Webhooks\n\n";
-        let old = fs::read_to_string(shop.htaccess()).unwrap();
-        fs::write(shop.htaccess(), format!("{block}{old}")).unwrap();
-        for path in [self.prefix(), folder, shop.htaccess()] {
+        let block = "# BEGIN Bento Webhooks\nRewriteEngine On\nRewriteCond %{QUERY_STRING} (?:^|&)wpf(?:_|%5[Ff])action=(?i:add|update|update(?:_|%5f)tags|test)(?:%20|\\+)*(?:&|$)\nRewriteRule ^(?:index\\.php)?$ /bento-webhooks/receive [END]\n# END Bento Webhooks\n";
+        self.put_first(block);
+        for path in [self.prefix(), folder] {
             shop.owner.own(&path);
         }
     }
@@ -130,10 +158,65 @@ impl Patient {
             .env("HOME", &shop.home);
         let output = command.current_dir(&shop.wordpress).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said {
+        let said = Said {
             code: output.status.code().unwrap_or(-1),
             text: text(output.stdout),
             errors: text(output.stderr),
+        };
+        self.nothing_secret_in(&said);
+        said
+    }
+
+    /// Doctor names these checks and no other, with this exit code; what it says is kept under this name.
+    pub(crate) fn is_broken_at(&self, ids: &str, code: i32, name: &str) {
+        let (json, said) = (self.doctor(&["--json"]), self.doctor(&[]));
+        let errors = self.apache.errors();
+        assert_eq!(
+            json.problems().join(" "),
+            ids,
+            "{name}
+{said}
+{errors}"
+        );
+        assert_eq!(said.code, code, "{name}\n{said}");
+        self.says(&[], name);
+    }
+
+    /// What doctor says is what is kept under this name.
+    pub(crate) fn says(&self, arguments: &[&str], name: &str) {
+        let said = self.doctor(arguments);
+        golden::compare(&format!("doctor/{name}.txt"), &self.evened(&said.text));
+    }
+
+    /// What differs from run to run, made equal.
+    fn evened(&self, text: &str) -> String {
+        let shop = &self.apache.shop;
+        let version = env!("CARGO_PKG_VERSION");
+        let text = text
+            .replace(&format!("127.0.0.1:{}", shop.port), "127.0.0.1:PORT")
+            .replace(&shop.home.display().to_string(), "HOME")
+            .replace(shop.database.name(), "DATABASE")
+            .replace(&format!("runs as {}", shop.owner.name), "runs as OWNER")
+            .replace(version, "VERSION");
+        let port = regex::Regex::new(r"localhost:\d+").unwrap();
+        let text = port.replace_all(&text, "localhost:PORT");
+        let text = golden::without_numbers(&text, "ms|s\\.|s off|GB disk|MB disk|bytes|days");
+        text.replace("N GB disk", "N MB disk")
+    }
+
+    fn nothing_secret_in(&self, said: &Said) {
+        let account = Base::load("newest").account();
+        for secret in [
+            KEY,
+            PASSWORD,
+            &account.secret_key,
+            &account.publishable_key,
+            &account.site_uuid,
+        ] {
+            assert!(
+                !said.text.contains(secret) && !said.errors.contains(secret),
+                "{said}"
+            );
         }
     }
 }
