@@ -1,6 +1,6 @@
 //! The program at a terminal: a table of commands, `--version` and `--help`.
 
-use crate::doctor;
+use crate::{doctor, setup};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -27,11 +27,18 @@ const fn command(
 }
 
 /// All commands, in the order of `--help`.
-const COMMANDS: &[Command] = &[command(
-    "doctor",
-    "Find out what is broken, and the next step",
-    doctor::run,
-)];
+const COMMANDS: &[Command] = &[
+    command(
+        "setup",
+        "Install the routing on this site, or take it away",
+        setup::run,
+    ),
+    command(
+        "doctor",
+        "Find out what is broken, and the next step",
+        doctor::run,
+    ),
+];
 
 /// Runs the command.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {

@@ -34,6 +34,7 @@ pub mod report;
 pub mod roles;
 pub mod secret;
 pub mod settings;
+pub mod setup;
 pub mod site;
 pub mod text;
 pub mod translations;

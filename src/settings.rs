@@ -99,6 +99,8 @@ pub struct Settings {
     pub locale: String,
     /// Home address of the site.
     pub home: String,
+    /// Address of WordPress's own files, which may be a folder below.
+    pub site_url: String,
     /// Clock of the site.
     pub zone: Zone,
     /// Option `user_count` as stored; `None` when missing.
@@ -190,9 +192,10 @@ impl Settings {
                 .home_url
                 .map(str::to_owned)
                 .or_else(|| option("home"))
-                .unwrap_or(site_url)
+                .unwrap_or_else(|| site_url.clone())
                 .trim_end_matches('/')
                 .to_owned(),
+            site_url: site_url.trim_end_matches('/').to_owned(),
             zone: Zone::new(
                 &option("timezone_string").unwrap_or_default(),
                 &option("gmt_offset").unwrap_or_default(),

@@ -200,7 +200,7 @@ fn a_broken_configuration_is_named() {
 #[test]
 fn a_broken_bento_is_named() {
     breaks("bento-gone", "bento.reach", 1, |patient| {
-        patient.bento = None
+        patient.bento = None;
     });
     breaks("bento-down", "bento.reach", 1, |patient| {
         let mut world = patient.bento.as_ref().unwrap().world();

@@ -1,0 +1,516 @@
+//! What was changed, written down before each change, so that it can be put back to the byte: at once when something is
+//! off, at the next start when this one was killed, or later with `--undo`.
+//!
+//! One JSON object a line, synced before the change it tells of. A last line that was cut short tells of a change that
+//! never happened. The journal holds paths, modes and digests; the former content of files is in `backup/`, outside of the
+//! web root. Nothing here is secret, but all of it is readable to its owner only.
+
+use super::place::Rung;
+use super::{htaccess, nginx};
+use crate::echo::digest;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+/// Behind the name of a file that is not yet in its place. `.ht…` stays `.ht…`, which no Apache hands out.
+const NEW: &str = ".bento-webhooks-new";
+
+/// One thing that is about to happen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry {
+    /// A folder is made for trying; it goes with all that is in it.
+    Scratch { path: PathBuf },
+    /// A folder is made.
+    Folder { path: PathBuf },
+    /// A file is written.
+    File {
+        path: PathBuf,
+        before: Option<Before>,
+        after: String,
+    },
+    /// All of the above is in place and proven.
+    Done(Box<Installed>),
+}
+
+/// A file as it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Before {
+    /// Name in `backup/`.
+    backup: String,
+    digest: String,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+}
+
+/// What an installation is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Version of the program.
+    pub version: String,
+    /// The folder of WordPress.
+    pub wordpress: PathBuf,
+    /// The home address.
+    pub home: String,
+    /// How requests reach the program.
+    pub route: Routing,
+}
+
+/// How requests reach the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Routing {
+    /// Our lines in a `.htaccess` lead to a stub.
+    Htaccess {
+        /// Where the stub is.
+        rung: Rung,
+        /// The file with our lines.
+        file: PathBuf,
+        /// Our lines.
+        block: String,
+        /// The file that the web server starts.
+        stub: PathBuf,
+    },
+    /// nginx's own files.
+    Nginx {
+        /// The files with our lines, the site's own last.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Whose all new files are, when root works for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// The journal and everything that is done under it.
+pub(super) struct Journal {
+    folder: PathBuf,
+    owner: Option<Owner>,
+    entries: Vec<Entry>,
+    /// Locked as long as this lives, so that two do not work at once.
+    file: File,
+}
+
+impl Journal {
+    /// Opens the journal in this folder, which is made if it is missing; waits for nobody.
+    pub(super) fn open(folder: &Path, owner: Option<Owner>) -> io::Result<Journal> {
+        for folder in [folder, &folder.join("backup")] {
+            make_folder(folder, 0o700, owner)?;
+        }
+        let path = folder.join("journal");
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).mode(0o600).open(&path)?;
+        give(&path, owner)?;
+        if file.try_lock().is_err() {
+            return Err(io::Error::other("another setup is at work on this site"));
+        }
+        let text = fs::read_to_string(&path)?;
+        let whole = text
+            .rfind('\n')
+            .map_or("", |end| text.get(..=end).unwrap_or_default());
+        let entries = whole.lines().map(serde_json::from_str::<Entry>);
+        let entries = entries
+            .collect::<Result<Vec<Entry>, _>>()
+            .map_err(|_| io::Error::other(format!("{} cannot be read", path.display())))?;
+        file.set_len(whole.len() as u64)?;
+        Ok(Journal {
+            folder: folder.to_owned(),
+            owner,
+            entries,
+            file,
+        })
+    }
+
+    /// What is installed according to the journal in this folder.
+    pub(super) fn installed(&self) -> Option<&Installed> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Done(installed) => Some(installed.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// Whether the last run ended in the middle.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.entries.last(), None | Some(Entry::Done(_)))
+    }
+
+    /// Whether nothing is written down.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Makes a folder that [`Journal::forget_scratch`] removes with all that is in it.
+    pub(super) fn scratch(&mut self, path: &Path) -> io::Result<()> {
+        self.note(Entry::Scratch {
+            path: path.to_owned(),
+        })?;
+        make_folder(path, 0o755, self.owner)
+    }
+
+    /// A file to try something with, in a folder that is not ours.
+    pub(super) fn scratch_file(&mut self, path: &Path, text: &str, mode: u32) -> io::Result<()> {
+        self.note(Entry::Scratch {
+            path: path.to_owned(),
+        })?;
+        self.plain(path, text, mode)
+    }
+
+    /// A file in a scratch folder.
+    pub(super) fn plain(&self, path: &Path, text: &str, mode: u32) -> io::Result<()> {
+        fs::write(path, text)?;
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        give(path, self.owner)
+    }
+
+    /// A folder in a scratch folder.
+    pub(super) fn plain_folder(&self, path: &Path) -> io::Result<()> {
+        make_folder(path, 0o755, self.owner)
+    }
+
+    /// Makes a folder, if it is missing.
+    pub(super) fn folder(&mut self, path: &Path, mode: u32) -> io::Result<()> {
+        if !path.is_dir() {
+            self.note(Entry::Folder {
+                path: path.to_owned(),
+            })?;
+        }
+        make_folder(path, mode, self.owner)
+    }
+
+    /// Writes a file of ours whole.
+    pub(super) fn file(&mut self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        match fs::read(path) {
+            Ok(old) if old == content => fs::set_permissions(path, Permissions::from_mode(mode)),
+            Ok(old) => self.replace(path, &old, content, Some(mode)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.note(Entry::File {
+                    path: path.to_owned(),
+                    before: None,
+                    after: digest(content),
+                })?;
+                put(path, content, mode, self.owner)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes a file that others write too: under the lock that WordPress takes, from its content at this moment.
+    pub(super) fn edit(
+        &mut self,
+        path: &Path,
+        change: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> io::Result<()> {
+        // A link stays a link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let locked = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.file(&path, &change(b""), 0o644);
+            }
+            Err(error) => return Err(error),
+        };
+        locked.lock()?;
+        let old = fs::read(&path)?;
+        let new = change(&old);
+        if new == old {
+            return Ok(());
+        }
+        self.replace(&path, &old, &new, None)
+    }
+
+    /// Ends well: what was noted stays as it is until `--undo`.
+    pub(super) fn done(&mut self, installed: Installed) -> io::Result<()> {
+        self.note(Entry::Done(Box::new(installed)))
+    }
+
+    /// Puts back what the last run left half done. Lists what could not be put back.
+    pub(super) fn roll_back(&mut self) -> Vec<String> {
+        let from = self
+            .entries
+            .iter()
+            .rposition(|entry| matches!(entry, Entry::Done(_)))
+            .map_or(0, |at| at + 1);
+        self.put_back_from(from)
+    }
+
+    /// Puts back everything that is noted. Lists what could not be put back.
+    pub(super) fn undo_all(&mut self) -> Vec<String> {
+        self.put_back_from(0)
+    }
+
+    /// Puts back what the last run that went well has changed. Lists what could not be put back.
+    pub(super) fn undo_last(&mut self) -> Vec<String> {
+        let ends = self.entries.iter().enumerate();
+        let ends = ends.filter(|(_, entry)| matches!(entry, Entry::Done(_)));
+        let ends: Vec<usize> = ends.map(|(at, _)| at).collect();
+        let from = ends.iter().rev().nth(1).map_or(0, |at| at + 1);
+        self.put_back_from(from)
+    }
+
+    /// Removes all scratch folders and files.
+    pub(super) fn forget_scratch(&mut self) -> io::Result<()> {
+        let is_scratch = |entry: &&Entry| matches!(entry, Entry::Scratch { .. });
+        for entry in self.entries.iter().filter(is_scratch) {
+            put_back(entry, &self.folder)?;
+        }
+        let kept = self.entries.iter().filter(|entry| !is_scratch(entry));
+        self.rewrite(kept.cloned().collect())
+    }
+
+    fn put_back_from(&mut self, from: usize) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut stuck = Vec::new();
+        for entry in self.entries.get(from..).unwrap_or_default().iter().rev() {
+            if let Err(error) = put_back(entry, &self.folder) {
+                failures.push(format!("{}: {error}", entry.path().display()));
+                stuck.insert(0, entry.clone());
+            }
+        }
+        let mut kept = self.entries.get(..from).unwrap_or_default().to_vec();
+        kept.extend(stuck);
+        if let Err(error) = self.rewrite(kept) {
+            failures.push(format!("the journal: {error}"));
+        }
+        failures
+    }
+
+    fn replace(
+        &mut self,
+        path: &Path,
+        old: &[u8],
+        new: &[u8],
+        mode: Option<u32>,
+    ) -> io::Result<()> {
+        let data = fs::metadata(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.trim_start_matches('.');
+        // A number for each, so that no backup is ever written over.
+        let backup = (1..)
+            .map(|number| format!("{number:04}-{name}"))
+            .find(|name| !self.folder.join("backup").join(name).exists())
+            .unwrap_or_default();
+        put(
+            &self.folder.join("backup").join(&backup),
+            old,
+            0o600,
+            self.owner,
+        )?;
+        let before = Before {
+            backup,
+            digest: digest(old),
+            mode: data.mode() & 0o7777,
+            uid: data.uid(),
+            gid: data.gid(),
+        };
+        self.note(Entry::File {
+            path: path.to_owned(),
+            before: Some(before.clone()),
+            after: digest(new),
+        })?;
+        swap(
+            path,
+            new,
+            mode.unwrap_or(before.mode),
+            before.uid,
+            before.gid,
+        )
+    }
+
+    fn note(&mut self, entry: Entry) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&entry)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.file.sync_data()?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Replaces the entries. The journal file itself stays, as the lock is on it.
+    fn rewrite(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+        // Shortening is one step; what stands before an entry that goes is never changed.
+        let keeps = |count: usize| -> io::Result<u64> {
+            let lines = self.entries.iter().take(count);
+            lines
+                .map(|entry| Ok(serde_json::to_vec(entry)?.len() as u64 + 1))
+                .sum()
+        };
+        let same = entries.iter().zip(&self.entries);
+        let same = same
+            .take_while(|(new, old)| serde_json::to_vec(new).ok() == serde_json::to_vec(old).ok())
+            .count();
+        self.file.set_len(keeps(same)?)?;
+        self.entries.truncate(same);
+        for entry in entries.into_iter().skip(same) {
+            self.note(entry)?;
+        }
+        self.file.sync_data()
+    }
+}
+
+impl Entry {
+    fn path(&self) -> &Path {
+        match self {
+            Entry::Scratch { path } | Entry::Folder { path } | Entry::File { path, .. } => path,
+            Entry::Done(installed) => &installed.wordpress,
+        }
+    }
+}
+
+/// What is installed, out of the journal in this folder; for those who only look.
+pub fn installed(folder: &Path) -> Option<Installed> {
+    let text = fs::read_to_string(folder.join("journal")).ok()?;
+    let entries = text.lines().rev();
+    entries
+        .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
+        .find_map(|entry| match entry {
+            Entry::Done(installed) => Some(*installed),
+            _ => None,
+        })
+}
+
+/// Undoes one entry; it may have happened, half or not at all, and others may have changed the file since.
+fn put_back(entry: &Entry, folder: &Path) -> io::Result<()> {
+    match entry {
+        Entry::Done(_) => Ok(()),
+        Entry::Scratch { path } if path.is_dir() => fs::remove_dir_all(path),
+        Entry::Scratch { path } => gone(fs::remove_file(path)),
+        Entry::Folder { path } => match fs::remove_dir(path) {
+            // Somebody else keeps something in it.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            result => gone(result),
+        },
+        Entry::File {
+            path,
+            before,
+            after,
+        } => {
+            gone(fs::remove_file(beside(path)))?;
+            let now = match fs::read(path) {
+                Ok(now) => Some(now),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            match (before, now) {
+                (None, None) => Ok(()),
+                (None, Some(now)) => unmake(path, &now, after),
+                (Some(before), now) => {
+                    let now = now.as_deref().map(digest);
+                    if now.as_ref() == Some(&before.digest) {
+                        // The content never changed; mode and owner were kept with it.
+                        return Ok(());
+                    }
+                    if now.as_ref() == Some(after) || now.is_none() {
+                        let old = fs::read(folder.join("backup").join(&before.backup))?;
+                        return swap(path, &old, before.mode, before.uid, before.gid);
+                    }
+                    take_lines_away(path)
+                }
+            }
+        }
+    }
+}
+
+/// Removes a file that was not there before. Others may have written into a `.htaccess` meanwhile: their lines stay.
+fn unmake(path: &Path, now: &[u8], after: &str) -> io::Result<()> {
+    if digest(now) != after && is_shared(path) {
+        return take_lines_away(path);
+    }
+    gone(fs::remove_file(path))
+}
+
+/// A file that others changed after us: only our own lines go.
+fn take_lines_away(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    file.lock()?;
+    let now = fs::read(path)?;
+    let new = match is_shared(path) {
+        true => htaccess::without_block(&now),
+        false => nginx::without_include(&now),
+    };
+    if new == now {
+        return Ok(());
+    }
+    let data = fs::metadata(path)?;
+    swap(path, &new, data.mode() & 0o7777, data.uid(), data.gid())
+}
+
+/// Whether others write that file too.
+fn is_shared(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == ".htaccess")
+}
+
+fn make_folder(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    // Whatever the umask says: suEXEC refuses what a group may write.
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
+    give(path, owner)
+}
+
+fn give(path: &Path, owner: Option<Owner>) -> io::Result<()> {
+    match owner {
+        Some(owner) => chown(path, Some(owner.uid), Some(owner.gid)),
+        None => Ok(()),
+    }
+}
+
+/// The file that becomes `path`.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}{NEW}"))
+}
+
+/// Writes a new file in one step.
+fn put(path: &Path, content: &[u8], mode: u32, owner: Option<Owner>) -> io::Result<()> {
+    let new = beside(path);
+    write_whole(&new, content, mode)?;
+    give(&new, owner)?;
+    fs::rename(&new, path)
+}
+
+/// Replaces a file in one step, with this mode and owner. Where the owner cannot be kept, the file is written in place.
+fn swap(path: &Path, content: &[u8], mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+    let new = beside(path);
+    write_whole(&new, content, mode)?;
+    let data = fs::metadata(&new)?;
+    let is_owned = (data.uid(), data.gid()) == (uid, gid);
+    if is_owned || chown(&new, Some(uid), Some(gid)).is_ok() {
+        // chown takes special bits away.
+        fs::set_permissions(&new, Permissions::from_mode(mode))?;
+        return fs::rename(&new, path);
+    }
+    fs::remove_file(&new)?;
+    let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    gone(fs::remove_file(path))?;
+    let mut options = OpenOptions::new();
+    // Nobody else may read it before its own mode says so.
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+/// A file that is not there is as good as removed.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
