@@ -22,10 +22,12 @@ mod wordpress;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use certificate::Certificate;
 use hosting::{Gateway, Hosting, Php};
-use patient::{KEY, Patient};
+use mysql::prelude::Queryable as _;
+use patient::{Install, KEY, Patient};
 use serde_json::json;
 use support::bento::{Fault, Script};
 
@@ -58,7 +60,7 @@ fn a_whole_site_is_eight_lines() {
         } else {
             Php::Fpm
         };
-        if let Some(patient) = Patient::behind(Hosting::everything(php, gateway)) {
+        if let Some(patient) = Patient::with(Hosting::everything(php, gateway), Install::Proven) {
             let said = patient.doctor(&[]);
             assert_eq!((said.code, said.text.lines().count()), (0, 8), "{said}");
             patient.says(&[], "whole");
@@ -110,19 +112,16 @@ fn a_broken_database_is_named() {
 
 #[test]
 fn a_broken_configuration_is_named() {
-    breaks("constant", "wp.constants", 0, |patient| {
-        patient
-            .apache
-            .shop
-            .define("BENTO_WEBHOOKS_ALLOWED_ROLES", "'editor'");
+    let Some(mut patient) = Patient::new() else {
+        return;
+    };
+    patient.breaks("constant", "wp.constants", 0, |patient| {
+        patient.define("BENTO_WEBHOOKS_ALLOWED_ROLES", "editor");
     });
-    breaks("value", "wp.config", 3, |patient| {
-        patient
-            .apache
-            .shop
-            .define("BENTO_WEBHOOKS_API_URL", "'http://app.bentonow.com/api/v1'");
+    patient.breaks("value", "wp.config", 3, |patient| {
+        patient.define("BENTO_WEBHOOKS_API_URL", "http://app.bentonow.com/api/v1");
     });
-    breaks("object-cache", "wp.cache", 0, |patient| {
+    patient.breaks("object-cache", "wp.cache", 0, |patient| {
         // WordPress itself runs without one that says nothing.
         let file = patient
             .apache
@@ -134,58 +133,58 @@ fn a_broken_configuration_is_named() {
             "<?php\nrequire_once ABSPATH . WPINC . '/cache.php';\n",
         );
     });
-    breaks("key-weak", "wpf.settings", 0, |patient| {
+    patient.breaks("key-weak", "wpf.settings", 0, |patient| {
         patient.settings(&[("access_key", json!("a1b2c3d4"))]);
     });
-    breaks("key-missing", "wpf.settings", 1, |patient| {
+    patient.breaks("key-missing", "wpf.settings", 1, |patient| {
         patient.settings(&[("access_key", json!(""))]);
     });
-    breaks("other-crm", "wpf.settings", 1, |patient| {
+    patient.breaks("other-crm", "wpf.settings", 1, |patient| {
         patient.settings(&[("crm", json!("mailchimp"))]);
     });
-    breaks("staging", "wpf.settings", 0, |patient| {
+    patient.breaks("staging", "wpf.settings", 0, |patient| {
         patient.settings(&[("staging_mode", json!("1"))]);
     });
-    breaks("never-set-up", "wpf.settings", 1, |patient| {
+    patient.breaks("never-set-up", "wpf.settings", 1, |patient| {
         sql(
             patient,
             "DELETE FROM wp_options WHERE option_name = 'wpf_options'",
         );
     });
-    breaks("role-administrator", "wpf.role", 1, |patient| {
+    patient.breaks("role-administrator", "wpf.role", 1, |patient| {
         patient
             .apache
             .shop
             .set_option("default_role", &json!("administrator"));
     });
-    breaks("role-editor", "wpf.role", 0, |patient| {
+    patient.breaks("role-editor", "wpf.role", 0, |patient| {
         patient
             .apache
             .shop
             .set_option("default_role", &json!("editor"));
     });
-    breaks("role-unknown", "wpf.role", 1, |patient| {
+    patient.breaks("role-unknown", "wpf.role", 1, |patient| {
         patient
             .apache
             .shop
             .set_option("default_role", &json!("member"));
     });
-    breaks("no-email", "wpf.fields", 1, |patient| {
+    patient.breaks("no-email", "wpf.fields", 1, |patient| {
         let mut fields = patient.apache.shop.wp_fusion()["contact_fields"].clone();
         fields.as_object_mut().unwrap().remove("user_email");
         patient.settings(&[("contact_fields", fields)]);
     });
-    breaks("tags", "wpf.tags", 0, |patient| {
+    patient.breaks("tags", "wpf.tags", 0, |patient| {
         patient.bento.as_ref().unwrap().world().tags[1].name = json!("VIP");
         patient.settings(&[(
             "bento_tag_ids",
             json!({"11": "Customer", "12": "VIP", "13": "VIP", "14": "Lapsed", "15": "Course"}),
         )]);
     });
-    breaks("plugin-inactive", "wpf.plugin", 1, |patient| {
+    patient.breaks("plugin-inactive", "wpf.plugin", 1, |patient| {
         patient.apache.shop.set_option("active_plugins", &json!([]));
     });
-    breaks("plugin-missing", "wpf.plugin", 1, |patient| {
+    patient.breaks("plugin-missing", "wpf.plugin", 1, |patient| {
         fs::remove_dir_all(
             patient
                 .apache
@@ -199,19 +198,22 @@ fn a_broken_configuration_is_named() {
 
 #[test]
 fn a_broken_bento_is_named() {
-    breaks("bento-gone", "bento.reach", 1, |patient| {
+    let Some(mut patient) = Patient::new() else {
+        return;
+    };
+    patient.breaks("bento-gone", "bento.reach", 1, |patient| {
         patient.bento = None;
     });
-    breaks("bento-down", "bento.reach", 1, |patient| {
+    patient.breaks("bento-down", "bento.reach", 1, |patient| {
         let mut world = patient.bento.as_ref().unwrap().world();
         world
             .scripts
             .push(Script::always(Fault::status(502, "Bad Gateway")));
     });
-    breaks("bento-keys", "bento.auth", 1, |patient| {
+    patient.breaks("bento-keys", "bento.auth", 1, |patient| {
         patient.settings(&[("bento_api_key", json!("pk_other:sk_other"))]);
     });
-    breaks("bento-field", "bento.lists", 0, |patient| {
+    patient.breaks("bento-field", "bento.lists", 0, |patient| {
         let mut fields = patient.apache.shop.wp_fusion()["contact_fields"].clone();
         fields["company"]["crm_field"] = json!("compnay");
         patient.settings(&[("contact_fields", fields)]);
@@ -277,28 +279,51 @@ SecRule REQUEST_BODY \"<script\" \"id:2,phase:2,deny,status:403\"
 }
 
 #[test]
-fn a_broken_stub_is_named() {
-    breaks("stub-mode", "web.get", 1, |patient| {
-        fs::set_permissions(patient.stub(), fs::Permissions::from_mode(0o644)).unwrap();
+fn a_broken_installation_is_named() {
+    let mode = |path: PathBuf, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+    };
+    breaks("stub-mode", "web.folder", 1, |patient| {
+        mode(patient.stub(), 0o644)
     });
-    breaks("stub-line-ends", "web.get", 1, |patient| {
+    breaks("stub-line-ends", "web.folder", 1, |patient| {
         let text = fs::read_to_string(patient.stub()).unwrap();
         fs::write(patient.stub(), text.replace('\n', "\r\n")).unwrap();
     });
-    breaks("folder-rules", "web.get", 1, |patient| {
+    breaks("stub-of-another", "web.folder web.get", 1, |patient| {
+        // A second WordPress of the same owner, with a key of its own.
+        let other = hosting::Shop::new(hosting::Layout::Root).unwrap();
+        let text = fs::read_to_string(patient.stub()).unwrap();
+        let (from, to) = (&patient.apache.shop.wordpress, &other.wordpress);
+        let text = text.replace(&from.display().to_string(), &to.display().to_string());
+        fs::write(patient.stub(), text).unwrap();
+        patient.keep(other);
+    });
+    breaks("program-gone", "prog.files", 1, |patient| {
+        fs::remove_file(patient.prefix().join("bin/bento-webhooks")).unwrap();
+    });
+    breaks("program-open", "prog.files", 0, |patient| {
+        mode(patient.prefix(), 0o777)
+    });
+    breaks("folder-rules", "web.folder web.leak", 1, |patient| {
         fs::remove_file(patient.stub().with_file_name(".htaccess")).unwrap();
     });
-    breaks("block-gone", "web.get", 1, |patient| {
+    breaks("block-gone", "web.block", 1, |patient| {
         fs::remove_file(patient.apache.shop.htaccess()).unwrap();
         patient.apache.shop.save_permalinks();
     });
+    breaks("block-below", "web.block", 0, |patient| {
+        patient.put_first("# A cache plugin came by.")
+    });
+    breaks("others", "web.others web.get", 1, |patient| {
+        patient.append("RedirectMatch 403 (?i)^/no-such-folder/|^/bento-webhooks/recieve?");
+        patient.append("RedirectMatch 410 ^/bento-webhooks/receive/?$");
+    });
     breaks("block-wide", "web.pass", 1, |patient| {
-        patient.put_first(
-            "RewriteEngine On\nRewriteRule ^(?:index\\.php)?$ /bento-webhooks/receive [END]",
-        );
+        patient.append("RewriteEngine On\nRewriteRule ^$ /bento-webhooks/receive [END]");
     });
     breaks("leak", "web.leak", 1, |patient| {
-        patient.put_first("<Files wp-config.php>\nSetHandler none\nForceType text/plain\n</Files>");
+        patient.append("<Files wp-config.php>\nSetHandler none\nForceType text/plain\n</Files>");
     });
 }
 
@@ -384,4 +409,113 @@ fn a_bad_certificate_is_named() {
     if let Some(patient) = on_https("localhost", "+90 days", |_, _| {}) {
         patient.is_broken_at("web.tls", 1, "tls-unknown");
     }
+}
+
+#[test]
+fn fix_puts_our_own_things_back_and_nothing_else() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    let shop = &patient.apache.shop;
+    let whole = fs::read_to_string(shop.htaccess()).unwrap();
+    let stub = fs::read_to_string(patient.stub()).unwrap();
+    let rules = patient.stub().with_file_name(".htaccess");
+
+    fs::remove_file(shop.htaccess()).unwrap();
+    shop.save_permalinks();
+    patient.put_first("# A cache plugin came by.");
+    fs::remove_file(&rules).unwrap();
+    fs::write(patient.stub(), stub.replace('\n', "\r\n")).unwrap();
+    fs::set_permissions(patient.stub(), fs::Permissions::from_mode(0o644)).unwrap();
+    let unasked = patient.doctor(&["--fix"]);
+    assert_eq!(unasked.code, 1, "{unasked}");
+    assert!(rules.metadata().is_err(), "{unasked}");
+
+    patient.says(&["--fix", "--yes"], "fix");
+    let after = fs::read_to_string(shop.htaccess()).unwrap();
+    let block = &whole[..whole.find("# END Bento Webhooks\n").unwrap()];
+    assert!(
+        after.starts_with(block) && after.contains("# A cache plugin came by."),
+        "{after}"
+    );
+    assert_eq!(fs::read_to_string(patient.stub()).unwrap(), stub);
+    let said = patient.doctor(&["--json"]);
+    assert_eq!((said.code, said.problems()), (0, vec![]), "{said}");
+    let again = patient.doctor(&["--fix", "--yes"]);
+    assert!(
+        again.text.contains("Nothing of ours to put back."),
+        "{again}"
+    );
+}
+
+#[test]
+fn wrong_use_is_told_apart_from_a_broken_site() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    for wrong in [
+        &["--only", "nothing"][..],
+        &["--url", "x"],
+        &["--yes"],
+        &["--loud"],
+        &["more"],
+    ] {
+        let said = patient.doctor(wrong);
+        assert_eq!((said.code, said.text.as_str()), (2, ""), "{wrong:?} {said}");
+    }
+    let nowhere = patient.doctor(&["--path", "/usr"]);
+    assert_eq!(nowhere.code, 3, "{nowhere}");
+    patient.says(&["--path", "/usr"], "nowhere");
+    patient.says(&["--list"], "list");
+    patient.says(&["--help"], "help");
+
+    let only = patient.doctor(&["--only", "db,wpf.role", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&only.text).unwrap();
+    let mut ids: Vec<&str> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|finding| finding["id"].as_str())
+        .collect();
+    ids.dedup();
+    assert_eq!(
+        ids,
+        [
+            "db.connect",
+            "db.rights",
+            "db.tables",
+            "db.users",
+            "wpf.role"
+        ],
+        "{only}"
+    );
+}
+
+#[test]
+fn doctor_changes_nothing() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    let shop = &patient.apache.shop;
+    // WordPress notes things of its own when a page is opened for the first time.
+    for address in ["/", "/?wpf_action=thrivecart"] {
+        drop(ureq::get(format!("{}{address}", shop.address)).call());
+    }
+    let state = || {
+        let mut root = shop.database.root();
+        let tables: Vec<String> = root.query("SHOW TABLES").unwrap();
+        let sums = format!("CHECKSUM TABLE {}", tables.join(", "));
+        let sums: Vec<(String, Option<u64>)> = root.query(sums).unwrap();
+        let list = std::process::Command::new("sh")
+            .args(["-c", "find . -type f -not -name '*.log' -exec sha256sum {} + ; find . -printf '%p %m %u\n'"])
+            .current_dir(&shop.home)
+            .output()
+            .unwrap();
+        (sums, String::from_utf8(list.stdout).unwrap())
+    };
+    let before = state();
+    assert_eq!(patient.doctor(&[]).code, 0);
+    let after = state();
+    assert_eq!(after.0, before.0);
+    assert!(after.1 == before.1, "files differ");
 }

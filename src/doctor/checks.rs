@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::patient::Patient;
-use super::{answers, crm, database, fusion, outside, program, wordpress};
+use super::{answers, crm, database, files, fusion, outside, program, wordpress};
 
 /// One check.
 pub(super) struct Check {
@@ -54,6 +54,12 @@ pub(super) const CHECKS: &[Check] = &[
         "version, and whose account runs the program",
         &[],
         program::version,
+    ),
+    check(
+        "prog.files",
+        "the program's own folder: modes, owner, outside of the web root",
+        &[],
+        files::own,
     ),
     check(
         "prog.limits",
@@ -152,6 +158,24 @@ pub(super) const CHECKS: &[Check] = &[
         fusion::plugin,
     ),
     check(
+        "web.block",
+        "our lines in .htaccess are there, first and unchanged",
+        &[],
+        files::block,
+    ),
+    check(
+        "web.folder",
+        "stub and rules: content, modes, owner",
+        &[],
+        files::folder,
+    ),
+    check(
+        "web.others",
+        "no rule of others refuses or redirects webhooks",
+        &["web.block"],
+        files::others,
+    ),
+    check(
         "web.dns",
         "the host name leads somewhere",
         &["wp.home"],
@@ -175,7 +199,7 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "web.get",
         "a webhook is answered by this program, freshly",
-        &["web.reach"],
+        &["web.reach", "web.block", "web.folder", "prog.files"],
         answers::get,
     ),
     check(

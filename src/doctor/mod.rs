@@ -8,9 +8,12 @@ mod answers;
 mod checks;
 mod crm;
 mod database;
+mod files;
 mod finding;
+mod fix;
 mod fusion;
 mod locate;
+mod others;
 mod outside;
 mod patient;
 mod program;
@@ -23,6 +26,7 @@ use crate::command::{say, wrong_use};
 use crate::wp_config::{self, Config, Surroundings};
 use checks::{CHECKS, Check};
 use finding::Level;
+use fix::Consent;
 use locate::Located;
 use patient::Patient;
 use show::{Colours, Findings};
@@ -51,6 +55,9 @@ Usage: bento-webhooks doctor [OPTION]...
       --url URL    Examine the site at this address, such as one of a network
       --only IDS   Only these checks, such as web,db.connect; see --list
       --list       List all checks
+      --fix        Put our lines in .htaccess, our files and their modes back;
+                   shows the changes and asks first
+  -y, --yes        With --fix: do not ask
   -v, --verbose    Show everything that was found
       --json       The same for programs
       --report     The same to paste for support; there is nothing secret in it
@@ -75,6 +82,7 @@ struct Order {
     url: Option<Url>,
     only: Vec<&'static Check>,
     form: Form,
+    fix: Option<Consent>,
 }
 
 /// Runs the command.
@@ -94,7 +102,9 @@ fn order(arguments: Vec<OsString>) -> Result<Option<Order>, String> {
         url: None,
         only: CHECKS.iter().collect(),
         form: Form::Brief,
+        fix: None,
     };
+    let mut is_agreed = false;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(words)? {
         match argument {
@@ -116,12 +126,19 @@ fn order(arguments: Vec<OsString>) -> Result<Option<Order>, String> {
             Short('v') | Long("verbose") => order.form = Form::Verbose,
             Long("json") => order.form = Form::Json,
             Long("report") => order.form = Form::Report,
+            Long("fix") => order.fix = Some(Consent::Ask),
+            Short('y') | Long("yes") => is_agreed = true,
             Short('h') | Long("help") => {
                 say(HELP);
                 return Ok(None);
             }
             other => return Err(words(other.unexpected())),
         }
+    }
+    match (&mut order.fix, is_agreed) {
+        (Some(consent), true) => *consent = Consent::Given,
+        (None, true) => return Err("--yes goes with --fix".to_owned()),
+        (_, false) => {}
     }
     Ok(Some(order))
 }
@@ -162,6 +179,12 @@ fn list() -> String {
 fn examine(order: &Order) -> u8 {
     let start = Instant::now();
     let located = Located::find(order.path.as_deref());
+    if let Some(consent) = order.fix
+        && let Err(why) = fix::run(&located, consent)
+    {
+        say(&format!("{why}\n"));
+        return BROKEN;
+    }
     let config = configure(&located);
     let patient = Arc::new(Patient::new(located, config, order.url.clone()));
     let to_run = with_needs(&order.only);
@@ -186,10 +209,10 @@ fn examine(order: &Order) -> u8 {
         (Ok(_), _) => BROKEN,
     };
     let text = match order.form {
-        Form::Brief => findings.brief(colours()),
-        Form::Verbose => findings.verbose(colours()),
+        Form::Brief => short(&findings.brief(colours())),
+        Form::Verbose => short(&findings.verbose(colours())),
         Form::Json => findings.json(patient.home(), exit),
-        Form::Report => report(&findings, &patient),
+        Form::Report => short(&report(&findings, &patient)),
     };
     say(&secrecy::scrubbed(&text, &patient.secrets()));
     exit
@@ -256,9 +279,15 @@ fn report(findings: &Findings<'_>, patient: &Patient) -> String {
         let mask = secrecy::masked(secret.expose_str());
         text = text.replace(&mask, "…");
     }
+    text
+}
+
+/// The text with `~` for the home folder.
+fn short(text: &str) -> String {
     let home = std::env::var("HOME").unwrap_or_default();
+    let home = home.trim_end_matches('/');
     match home.len() {
-        0..3 => text,
-        _ => text.replace(&home, "~"),
+        0..3 => text.to_owned(),
+        _ => text.replace(home, "~"),
     }
 }

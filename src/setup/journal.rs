@@ -180,7 +180,8 @@ impl Journal {
                 path: path.to_owned(),
             })?;
         }
-        make_folder(path, mode, self.owner)
+        make_folder(path, mode, self.owner)?;
+        fs::set_permissions(path, Permissions::from_mode(mode))
     }
 
     /// Writes a file of ours whole.

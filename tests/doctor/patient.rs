@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::golden;
-use crate::hosting::{Apache, Gateway, Hosting, Layout, Php};
+use crate::hosting::{Apache, Gateway, Hosting, Layout, Php, Shop};
 use crate::support::bento::{Bento, Subscriber, World};
 use crate::support::database::PASSWORD;
 use crate::support::recording::Base;
@@ -22,6 +21,16 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bento-webhooks");
 pub(crate) struct Patient {
     pub(crate) apache: Apache,
     pub(crate) bento: Option<Bento>,
+    others: Vec<Shop>,
+}
+
+/// How setup ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Install {
+    /// It tries and proves everything.
+    Proven,
+    /// It is told to ask nobody, as the host would not let it end well.
+    Unproven,
 }
 
 /// What doctor said.
@@ -64,28 +73,54 @@ impl Patient {
 
     /// A whole site, but for what this Apache forbids.
     pub(crate) fn behind(hosting: Hosting) -> Option<Patient> {
-        let mut apache = Apache::serve(hosting, Layout::Root)?;
+        Patient::with(hosting, Install::Unproven)
+    }
+
+    /// A site behind this Apache.
+    pub(crate) fn with(hosting: Hosting, install: Install) -> Option<Patient> {
+        let apache = Apache::serve(hosting, Layout::Root)?;
+        let shop = &apache.shop;
+        shop.set_option("active_plugins", &json!(["wp-fusion/wp-fusion.php"]));
+        let mut patient = Patient {
+            apache,
+            bento: None,
+            others: Vec::new(),
+        };
+        patient.put_plugin();
+        patient.start_bento();
+        patient.settings(&[]);
+        patient.install(install);
+        let shop = &patient.apache.shop;
+        // Not one of WordPress's tables.
+        shop.sql(&["CREATE TABLE kept AS SELECT * FROM wp_options"]);
+        Some(patient)
+    }
+
+    /// A Bento that knows everything that is mapped, at an address that wp-config.php names.
+    fn start_bento(&mut self) {
         let base = Base::load("newest");
         let mut world = World::new(base.account(), &base.tags());
         let sue = "c0ffee00-0000-4000-8000-000000000003";
         let sue = Subscriber::new(sue, "sue@example.test", &["13"]).with_fields(fields(&base));
         world.subscribers.push(sue);
         let bento = Bento::start(world);
-        let shop = &mut apache.shop;
-        shop.define("BENTO_WEBHOOKS_API_URL", &format!("'{}'", bento.api_url()));
+        let address = format!("'{}'", bento.api_url());
+        self.apache.shop.define("BENTO_WEBHOOKS_API_URL", &address);
+        self.bento = Some(bento);
+    }
+
+    fn put_plugin(&self) {
+        let shop = &self.apache.shop;
         let plugin = shop.wordpress.join("wp-content/plugins/wp-fusion");
         fs::create_dir_all(&plugin).unwrap();
         let header = "<?php\n/* Plugin Name: WP Fusion */\n";
         fs::write(plugin.join("wp-fusion.php"), header).unwrap();
         shop.owner.own(&plugin);
-        shop.set_option("active_plugins", &json!(["wp-fusion/wp-fusion.php"]));
-        let patient = Patient {
-            apache,
-            bento: Some(bento),
-        };
-        patient.settings(&[]);
-        patient.install();
-        Some(patient)
+    }
+
+    /// Keeps another site as long as this one.
+    pub(crate) fn keep(&mut self, other: Shop) {
+        self.others.push(other);
     }
 
     /// WP Fusion's settings with some of them changed.
@@ -97,6 +132,18 @@ impl Patient {
             settings[*name] = value.clone();
         }
         shop.set_option("wpf_options", &settings);
+    }
+
+    /// Defines a constant before all others, until Bento is started anew.
+    pub(crate) fn define(&self, name: &str, value: &str) {
+        let file = self.apache.shop.wordpress.join("wp-config.php");
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replacen(
+            "<?php",
+            &format!("<?php\ndefine( '{name}', '{value}' );"),
+            1,
+        );
+        self.write(&file, &text);
     }
 
     /// The folder of the program.
@@ -122,36 +169,45 @@ impl Patient {
         self.write(&path, &format!("{lines}\n{old}"));
     }
 
-    fn install(&self) {
+    /// Appends lines to the `.htaccess` of the home address.
+    pub(crate) fn append(&self, lines: &str) {
+        let path = self.apache.shop.htaccess();
+        let old = fs::read_to_string(&path).unwrap();
+        self.write(&path, &format!("{old}\n{lines}\n"));
+    }
+
+    /// Installs the program as its owner would.
+    fn install(&self, install: Install) {
         let shop = &self.apache.shop;
-        let bin = self.prefix().join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        fs::copy(PROGRAM, bin.join("bento-webhooks")).unwrap();
-        let folder = shop.front.join("bento-webhooks");
-        fs::create_dir_all(&folder).unwrap();
-        let stub = format!(
-            "#!/bin/sh\nBENTO_WEBHOOKS_WORDPRESS='{}'\nexport BENTO_WEBHOOKS_WORDPRESS\nexec '{}'\n",
-            shop.wordpress.display(),
-            bin.join("bento-webhooks").display()
+        let copy = shop.home.join("bento-webhooks");
+        fs::copy(PROGRAM, &copy).unwrap();
+        let mut command = shop.owner.command(&copy);
+        command
+            .args(["setup", "--yes", "--path"])
+            .arg(&shop.wordpress);
+        let code = match install {
+            Install::Proven => 0,
+            Install::Unproven => {
+                command.args(["--no-web-test", "--recipe", "1"]);
+                4
+            }
+        };
+        let output = command.env("HOME", &shop.home).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{text}\n{errors}\n{}",
+            self.apache.errors()
         );
-        fs::write(folder.join("receive"), stub).unwrap();
-        fs::set_permissions(folder.join("receive"), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(
-            folder.join(".htaccess"),
-            "Options +ExecCGI -Indexes\nRequire all denied\n<Files \"receive\">\nSetHandler cgi-script\nRequire all granted\n</Files>\nRewriteEngine On\nRewriteCond %{THE_REQUEST} \"^[A-Z]+ [^ ?]*/bento-webhooks/\"\nRewriteRule ^ - [F]\n",
-        )
-        .unwrap();
-        let block = "# BEGIN Bento Webhooks\nRewriteEngine On\nRewriteCond %{QUERY_STRING} (?:^|&)wpf(?:_|%5[Ff])action=(?i:add|update|update(?:_|%5f)tags|test)(?:%20|\\+)*(?:&|$)\nRewriteRule ^(?:index\\.php)?$ /bento-webhooks/receive [END]\n# END Bento Webhooks\n";
-        self.put_first(block);
-        for path in [self.prefix(), folder] {
-            shop.owner.own(&path);
-        }
     }
 
     /// Runs doctor as the owner of the site, in the folder of WordPress.
     pub(crate) fn doctor(&self, arguments: &[&str]) -> Said {
         let shop = &self.apache.shop;
-        let mut command = shop.owner.command(self.prefix().join("bin/bento-webhooks"));
+        // Not the installed one, which may be what is broken.
+        let mut command = shop.owner.command(shop.home.join("bento-webhooks"));
         command
             .arg("doctor")
             .args(arguments)
@@ -165,6 +221,27 @@ impl Patient {
         };
         self.nothing_secret_in(&said);
         said
+    }
+
+    /// Breaks the site, has doctor name the break, and makes the site whole again: settings, plugins, wp-config.php, Bento.
+    pub(crate) fn breaks(
+        &mut self,
+        name: &str,
+        ids: &str,
+        code: i32,
+        harm: impl FnOnce(&mut Patient),
+    ) {
+        harm(self);
+        self.is_broken_at(ids, code, name);
+        let shop = &self.apache.shop;
+        shop.sql(&[
+            "DELETE FROM wp_options",
+            "INSERT INTO wp_options SELECT * FROM kept",
+        ]);
+        let content = shop.wordpress.join("wp-content");
+        drop(fs::remove_file(content.join("object-cache.php")));
+        self.put_plugin();
+        self.start_bento();
     }
 
     /// Doctor names these checks and no other, with this exit code; what it says is kept under this name.
@@ -194,7 +271,7 @@ impl Patient {
         let version = env!("CARGO_PKG_VERSION");
         let text = text
             .replace(&format!("127.0.0.1:{}", shop.port), "127.0.0.1:PORT")
-            .replace(&shop.home.display().to_string(), "HOME")
+            .replace(&shop.home.display().to_string(), "~")
             .replace(shop.database.name(), "DATABASE")
             .replace(&format!("runs as {}", shop.owner.name), "runs as OWNER")
             .replace(version, "VERSION");
