@@ -140,14 +140,13 @@ setup() {
 
 main() {
   here=$(cd "$(dirname "$0")" && pwd)
-  case "${1-}" in
-    demo)
-      if [ $# -gt 1 ]; then usage >&2; exit 2; fi
+  case "$#:${1-}" in
+    1:demo)
       cd "$here"
       demo
       ;;
-    --help | -h) usage ;;
-    '' | -*) setup "$@" ;;
+    1:--help | 1:-h) usage ;;
+    0: | *:-*) setup "$@" ;;
     *)
       usage >&2
       exit 2

@@ -49,7 +49,7 @@ fn breaks_behind(name: &str, ids: &str, code: i32, change: impl FnOnce(&mut Host
 }
 
 fn sql(patient: &Patient, statement: &str) {
-    patient.apache.shop.sql(&[statement]);
+    patient.shop().sql(&[statement]);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_whole_site_is_eight_lines() {
 #[test]
 fn a_broken_database_is_named() {
     breaks("password", "db.connect", 1, |patient| {
-        let config = patient.apache.shop.wordpress.join("wp-config.php");
+        let config = patient.shop().wordpress.join("wp-config.php");
         let text = fs::read_to_string(&config).unwrap();
         patient.write(
             &config,
@@ -80,7 +80,7 @@ fn a_broken_database_is_named() {
         );
     });
     breaks("rights", "db.rights", 1, |patient| {
-        let user = patient.apache.shop.database.name().to_owned();
+        let user = patient.shop().database.name().to_owned();
         sql(
             patient,
             &format!("REVOKE ALL ON *.* FROM '{user}'@'localhost'"),
@@ -95,7 +95,7 @@ fn a_broken_database_is_named() {
         );
     });
     breaks("prefix", "db.tables", 1, |patient| {
-        let config = patient.apache.shop.wordpress.join("wp-config.php");
+        let config = patient.shop().wordpress.join("wp-config.php");
         let text = fs::read_to_string(&config).unwrap();
         patient.write(&config, &text.replace("'wp_'", "'shop_'"));
     });
@@ -123,11 +123,7 @@ fn a_broken_configuration_is_named() {
     });
     patient.breaks("object-cache", "wp.cache", 0, |patient| {
         // WordPress itself runs without one that says nothing.
-        let file = patient
-            .apache
-            .shop
-            .wordpress
-            .join("wp-content/object-cache.php");
+        let file = patient.shop().wordpress.join("wp-content/object-cache.php");
         patient.write(
             &file,
             "<?php\nrequire_once ABSPATH . WPINC . '/cache.php';\n",
@@ -153,24 +149,17 @@ fn a_broken_configuration_is_named() {
     });
     patient.breaks("role-administrator", "wpf.role", 1, |patient| {
         patient
-            .apache
-            .shop
+            .shop()
             .set_option("default_role", &json!("administrator"));
     });
     patient.breaks("role-editor", "wpf.role", 0, |patient| {
-        patient
-            .apache
-            .shop
-            .set_option("default_role", &json!("editor"));
+        patient.shop().set_option("default_role", &json!("editor"));
     });
     patient.breaks("role-unknown", "wpf.role", 1, |patient| {
-        patient
-            .apache
-            .shop
-            .set_option("default_role", &json!("member"));
+        patient.shop().set_option("default_role", &json!("member"));
     });
     patient.breaks("no-email", "wpf.fields", 1, |patient| {
-        let mut fields = patient.apache.shop.wp_fusion()["contact_fields"].clone();
+        let mut fields = patient.shop().wp_fusion()["contact_fields"].clone();
         fields.as_object_mut().unwrap().remove("user_email");
         patient.settings(&[("contact_fields", fields)]);
     });
@@ -182,13 +171,12 @@ fn a_broken_configuration_is_named() {
         )]);
     });
     patient.breaks("plugin-inactive", "wpf.plugin", 1, |patient| {
-        patient.apache.shop.set_option("active_plugins", &json!([]));
+        patient.shop().set_option("active_plugins", &json!([]));
     });
     patient.breaks("plugin-missing", "wpf.plugin", 1, |patient| {
         fs::remove_dir_all(
             patient
-                .apache
-                .shop
+                .shop()
                 .wordpress
                 .join("wp-content/plugins/wp-fusion"),
         )
@@ -214,7 +202,7 @@ fn a_broken_bento_is_named() {
         patient.settings(&[("bento_api_key", json!("pk_other:sk_other"))]);
     });
     patient.breaks("bento-field", "bento.lists", 0, |patient| {
-        let mut fields = patient.apache.shop.wp_fusion()["contact_fields"].clone();
+        let mut fields = patient.shop().wp_fusion()["contact_fields"].clone();
         fields["company"]["crm_field"] = json!("compnay");
         patient.settings(&[("contact_fields", fields)]);
     });
@@ -281,10 +269,10 @@ SecRule REQUEST_BODY \"<script\" \"id:2,phase:2,deny,status:403\"
 #[test]
 fn a_broken_installation_is_named() {
     let mode = |path: PathBuf, mode: u32| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
     breaks("stub-mode", "web.folder", 1, |patient| {
-        mode(patient.stub(), 0o644)
+        mode(patient.stub(), 0o644);
     });
     breaks("stub-line-ends", "web.folder", 1, |patient| {
         let text = fs::read_to_string(patient.stub()).unwrap();
@@ -294,7 +282,7 @@ fn a_broken_installation_is_named() {
         // A second WordPress of the same owner, with a key of its own.
         let other = hosting::Shop::new(hosting::Layout::Root).unwrap();
         let text = fs::read_to_string(patient.stub()).unwrap();
-        let (from, to) = (&patient.apache.shop.wordpress, &other.wordpress);
+        let (from, to) = (&patient.shop().wordpress, &other.wordpress);
         let text = text.replace(&from.display().to_string(), &to.display().to_string());
         fs::write(patient.stub(), text).unwrap();
         patient.keep(other);
@@ -303,17 +291,17 @@ fn a_broken_installation_is_named() {
         fs::remove_file(patient.prefix().join("bin/bento-webhooks")).unwrap();
     });
     breaks("program-open", "prog.files", 0, |patient| {
-        mode(patient.prefix(), 0o777)
+        mode(patient.prefix(), 0o777);
     });
     breaks("folder-rules", "web.folder web.leak", 1, |patient| {
         fs::remove_file(patient.stub().with_file_name(".htaccess")).unwrap();
     });
     breaks("block-gone", "web.block", 1, |patient| {
-        fs::remove_file(patient.apache.shop.htaccess()).unwrap();
-        patient.apache.shop.save_permalinks();
+        fs::remove_file(patient.shop().htaccess()).unwrap();
+        patient.shop().save_permalinks();
     });
     breaks("block-below", "web.block", 0, |patient| {
-        patient.put_first("# A cache plugin came by.")
+        patient.put_first("# A cache plugin came by.");
     });
     breaks("others", "web.others web.get", 1, |patient| {
         patient.append("RedirectMatch 403 (?i)^/no-such-folder/|^/bento-webhooks/recieve?");
@@ -331,15 +319,11 @@ fn a_broken_installation_is_named() {
 fn an_unreachable_site_is_named() {
     breaks("no-name", "web.dns", 1, |patient| {
         patient
-            .apache
-            .shop
+            .shop()
             .set_option("home", &json!("https://no-such-host.invalid"));
     });
     breaks("home-broken", "wp.home", 1, |patient| {
-        patient
-            .apache
-            .shop
-            .set_option("home", &json!("shop.example"));
+        patient.shop().set_option("home", &json!("shop.example"));
     });
 }
 
@@ -354,7 +338,7 @@ fn nothing_secret_is_said_in_any_form() {
         patient.doctor(form);
     }
     let report = patient.doctor(&["--report"]).text;
-    let home = patient.apache.shop.home.display().to_string();
+    let home = patient.shop().home.display().to_string();
     assert!(!report.contains(&home), "{report}");
 }
 
@@ -376,8 +360,7 @@ fn on_https(
     };
     let mut patient = Patient::behind(hosting)?;
     patient
-        .apache
-        .shop
+        .shop()
         .set_option("home", &json!(format!("https://localhost:{port}")));
     trust(&certificate, &mut patient);
     Some(patient)
@@ -390,10 +373,9 @@ fn a_bad_certificate_is_named() {
         // As long as the shop, and readable to its owner.
         let copy = patient.prefix().join("authority.pem");
         fs::copy(file, &copy).unwrap();
-        patient.apache.shop.owner.own(&copy);
+        patient.shop().owner.own(&copy);
         patient
-            .apache
-            .shop
+            .shop_mut()
             .define("BENTO_WEBHOOKS_CA_FILE", &format!("'{}'", copy.display()));
     };
     for (name, host, end, ids, code) in [
@@ -416,7 +398,7 @@ fn fix_puts_our_own_things_back_and_nothing_else() {
     let Some(patient) = Patient::new() else {
         return;
     };
-    let shop = &patient.apache.shop;
+    let shop = patient.shop();
     let whole = fs::read_to_string(shop.htaccess()).unwrap();
     let stub = fs::read_to_string(patient.stub()).unwrap();
     let rules = patient.stub().with_file_name(".htaccess");
@@ -496,7 +478,7 @@ fn doctor_changes_nothing() {
     let Some(patient) = Patient::new() else {
         return;
     };
-    let shop = &patient.apache.shop;
+    let shop = patient.shop();
     // WordPress notes things of its own when a page is opened for the first time.
     for address in ["/", "/?wpf_action=thrivecart"] {
         drop(ureq::get(format!("{}{address}", shop.address)).call());
@@ -518,4 +500,19 @@ fn doctor_changes_nothing() {
     let after = state();
     assert_eq!(after.0, before.0);
     assert!(after.1 == before.1, "files differ");
+}
+
+#[test]
+fn a_broken_nginx_is_named() {
+    let Some(mut patient) = Patient::behind_nginx() else {
+        return;
+    };
+    patient.is_broken_at("", 0, "nginx");
+    patient.stop_program();
+    patient.is_broken_at("web.get", 1, "nginx-program-gone");
+    let site = patient.nginx_folder().join("sites-enabled/shop.conf");
+    let text = fs::read_to_string(&site).unwrap();
+    let lines = text.lines().filter(|line| !line.contains("bento-webhooks"));
+    fs::write(&site, lines.collect::<Vec<&str>>().join("\n")).unwrap();
+    patient.is_broken_at("web.block", 1, "nginx-line-gone");
 }

@@ -173,7 +173,7 @@ impl Journal {
         make_folder(path, 0o755, self.owner)
     }
 
-    /// Makes a folder, if it is missing.
+    /// Makes a folder of ours, if it is missing, and sets its mode.
     pub(super) fn folder(&mut self, path: &Path, mode: u32) -> io::Result<()> {
         if !path.is_dir() {
             self.note(Entry::Folder {

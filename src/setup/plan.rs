@@ -205,25 +205,20 @@ impl Plan {
     /// Shows what will change.
     pub(super) fn show(&self, screen: &mut Screen, prefix: &Path) {
         screen.heading("Will change");
-        let row = |screen: &mut Screen, sign: char, path: &str, what: &str| {
-            screen.plain(&format!("  {sign}  {path:<33}{what}"));
-        };
-        let is_new = !program_in(prefix).exists();
-        let (sign, name) = (if is_new { '+' } else { '~' }, screen.path(prefix));
-        row(
-            screen,
-            sign,
-            &format!("{name}/"),
-            "program and backups (only you can read them)",
-        );
-        for own in self.own.iter().skip(1) {
-            let sign = match fs::read(&own.path) {
-                Ok(now) if now == own.content => continue,
-                Ok(_) => '~',
-                Err(_) => '+',
-            };
-            let name = screen.path(&own.path);
-            row(screen, sign, &name, &format!("{} bytes", own.content.len()));
+        let new_or_not = |path: &Path| if path.exists() { '~' } else { '+' };
+        let program = program_in(prefix);
+        let name = format!("{}/", screen.path(prefix));
+        screen.change(new_or_not(&program), &name, "program and backups");
+        for (path, files) in self.own_places(prefix) {
+            let name = screen.path(path);
+            match files {
+                0 => screen.change(new_or_not(path), &name, "a small file"),
+                files => screen.change(
+                    new_or_not(path),
+                    &format!("{name}/"),
+                    &format!("{files} small files"),
+                ),
+            }
         }
         for shared in &self.shared {
             let old = fs::read(&shared.path).unwrap_or_default();
@@ -232,17 +227,35 @@ impl Plan {
                 continue;
             }
             let name = screen.path(&shared.path);
-            row(
-                screen,
-                if old.is_empty() { '+' } else { '~' },
-                &name,
-                "these lines, backup kept:",
-            );
+            screen.change(new_or_not(&shared.path), &name, "these lines, backup kept:");
             for line in difference(&old, &new) {
                 screen.plain(&format!("       {line}"));
             }
         }
         screen.plain("  Nothing else. Undo any time: sh install.sh --undo");
+    }
+
+    /// Our folders in the web root with the number of their files, and our single files elsewhere with 0.
+    fn own_places(&self, prefix: &Path) -> Vec<(&Path, usize)> {
+        let folders = self.folders.iter().map(|(path, _)| path.as_path());
+        let folders = folders.filter(|path| !path.starts_with(prefix));
+        let mut places: Vec<(&Path, usize)> = folders
+            .map(|folder| {
+                let files = self.own.iter().filter(|own| own.path.starts_with(folder));
+                (folder, files.count())
+            })
+            .collect();
+        let alone = self
+            .own
+            .iter()
+            .map(|own| own.path.as_path())
+            .filter(|path| {
+                !path.starts_with(prefix)
+                    && !places.iter().any(|(folder, _)| path.starts_with(folder))
+            });
+        let alone: Vec<(&Path, usize)> = alone.map(|path| (path, 0)).collect();
+        places.extend(alone);
+        places
     }
 
     /// Writes what is ours alone.
@@ -276,7 +289,7 @@ fn difference(old: &[u8], new: &[u8]) -> Vec<String> {
     let (mut at_old, mut at_new) = (0, 0);
     loop {
         match (old.get(at_old), new.get(at_new)) {
-            (None, None) => return changes,
+            (None, None) => break,
             (Some(line), Some(other)) if line == other => {
                 (at_old, at_new) = (at_old + 1, at_new + 1);
             }
@@ -300,6 +313,9 @@ fn difference(old: &[u8], new: &[u8]) -> Vec<String> {
             }
         }
     }
+    // An empty line is not worth showing.
+    changes.retain(|line| line.len() > 2);
+    changes
 }
 
 #[cfg(test)]

@@ -103,6 +103,11 @@ impl Screen {
         self.write(Voice::Normal, &text, Some(mark));
     }
 
+    /// A change to come: `+` for new, `~` for changed.
+    pub(super) fn change(&mut self, sign: char, name: &str, what: &str) {
+        self.plain(&format!("  {sign}  {name:<34}  {what}"));
+    }
+
     /// What is wrong, to standard error.
     pub(super) fn failure(&mut self, text: &str) {
         self.log_too(&format!("{text}\n"));

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::golden;
-use crate::hosting::{Apache, Gateway, Hosting, Layout, Php, Shop};
+use crate::hosting::start_fcgiwrap;
+use crate::hosting::{Apache, Gateway, Guarded, Hosting, Layout, Nginx, Php, Shop, is_root};
 use crate::support::bento::{Bento, Subscriber, World};
 use crate::support::database::PASSWORD;
 use crate::support::recording::Base;
@@ -19,7 +20,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bento-webhooks");
 
 /// A site, its web server and its Bento.
 pub(crate) struct Patient {
-    pub(crate) apache: Apache,
+    server: Server,
     pub(crate) bento: Option<Bento>,
     others: Vec<Shop>,
 }
@@ -31,6 +32,15 @@ pub(crate) enum Install {
     Proven,
     /// It is told to ask nobody, as the host would not let it end well.
     Unproven,
+}
+
+/// The web server in front.
+enum Server {
+    Apache(Apache),
+    Nginx {
+        nginx: Nginx,
+        program: Option<Guarded>,
+    },
 }
 
 /// What doctor said.
@@ -79,21 +89,99 @@ impl Patient {
     /// A site behind this Apache.
     pub(crate) fn with(hosting: Hosting, install: Install) -> Option<Patient> {
         let apache = Apache::serve(hosting, Layout::Root)?;
-        let shop = &apache.shop;
-        shop.set_option("active_plugins", &json!(["wp-fusion/wp-fusion.php"]));
-        let mut patient = Patient {
-            apache,
-            bento: None,
-            others: Vec::new(),
-        };
-        patient.put_plugin();
-        patient.start_bento();
-        patient.settings(&[]);
+        let patient = Patient::fused(Server::Apache(apache));
         patient.install(install);
-        let shop = &patient.apache.shop;
+        let shop = patient.shop();
         // Not one of WordPress's tables.
         shop.sql(&["CREATE TABLE kept AS SELECT * FROM wp_options"]);
         Some(patient)
+    }
+
+    /// A site behind nginx and fcgiwrap; `None` where this is not root, who alone may set nginx up.
+    pub(crate) fn behind_nginx() -> Option<Patient> {
+        if !is_root() {
+            eprintln!("not tested: nginx is set up by root");
+            return None;
+        }
+        let nginx = Nginx::serve(Layout::Root)?;
+        let mut patient = Patient::fused(Server::Nginx {
+            nginx,
+            program: None,
+        });
+        let (shop, prefix) = (patient.shop(), patient.prefix());
+        let socket = shop.root.join("run/bento-webhooks.sock");
+        let started = start_fcgiwrap(&shop.owner, &prefix.join("bin/bento-webhooks"), &socket);
+        fs::copy(PROGRAM, shop.home.join("bento-webhooks")).unwrap();
+        let mut command = std::process::Command::new(shop.home.join("bento-webhooks"));
+        command.args(["setup", "--yes", "--owner", "--recipe", "nginx"]);
+        for (option, path) in [
+            ("--path", &shop.wordpress),
+            ("--prefix", &prefix),
+            ("--nginx", &patient.nginx_folder()),
+            ("--socket", &socket),
+        ] {
+            command.arg(option).arg(path);
+        }
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}\n{}", patient.errors());
+        if let Server::Nginx { program, .. } = &mut patient.server {
+            *program = Some(started);
+        }
+        Some(patient)
+    }
+
+    /// A site with WP Fusion and a Bento.
+    fn fused(server: Server) -> Patient {
+        let mut patient = Patient {
+            server,
+            bento: None,
+            others: Vec::new(),
+        };
+        let plugins = json!(["wp-fusion/wp-fusion.php"]);
+        patient.shop().set_option("active_plugins", &plugins);
+        patient.put_plugin();
+        patient.start_bento();
+        patient.settings(&[]);
+        patient
+    }
+
+    /// The owner's side.
+    pub(crate) fn shop(&self) -> &Shop {
+        match &self.server {
+            Server::Apache(apache) => &apache.shop,
+            Server::Nginx { nginx, .. } => &nginx.shop,
+        }
+    }
+
+    /// The same, to change wp-config.php.
+    pub(crate) fn shop_mut(&mut self) -> &mut Shop {
+        match &mut self.server {
+            Server::Apache(apache) => &mut apache.shop,
+            Server::Nginx { nginx, .. } => &mut nginx.shop,
+        }
+    }
+
+    /// Where nginx has its files.
+    pub(crate) fn nginx_folder(&self) -> PathBuf {
+        match &self.server {
+            Server::Apache(_) => panic!("this is Apache"),
+            Server::Nginx { nginx, .. } => nginx.folder.clone(),
+        }
+    }
+
+    /// Stops what starts the program for nginx.
+    pub(crate) fn stop_program(&mut self) {
+        if let Server::Nginx { program, .. } = &mut self.server {
+            *program = None;
+        }
+    }
+
+    fn errors(&self) -> String {
+        match &self.server {
+            Server::Apache(apache) => apache.errors(),
+            Server::Nginx { nginx, .. } => nginx.errors(),
+        }
     }
 
     /// A Bento that knows everything that is mapped, at an address that wp-config.php names.
@@ -105,12 +193,12 @@ impl Patient {
         world.subscribers.push(sue);
         let bento = Bento::start(world);
         let address = format!("'{}'", bento.api_url());
-        self.apache.shop.define("BENTO_WEBHOOKS_API_URL", &address);
+        self.shop_mut().define("BENTO_WEBHOOKS_API_URL", &address);
         self.bento = Some(bento);
     }
 
     fn put_plugin(&self) {
-        let shop = &self.apache.shop;
+        let shop = self.shop();
         let plugin = shop.wordpress.join("wp-content/plugins/wp-fusion");
         fs::create_dir_all(&plugin).unwrap();
         let header = "<?php\n/* Plugin Name: WP Fusion */\n";
@@ -125,7 +213,7 @@ impl Patient {
 
     /// WP Fusion's settings with some of them changed.
     pub(crate) fn settings(&self, changes: &[(&str, Value)]) {
-        let shop = &self.apache.shop;
+        let shop = self.shop();
         let mut settings = shop.wp_fusion();
         settings["access_key"] = json!(KEY);
         for (name, value) in changes {
@@ -136,7 +224,7 @@ impl Patient {
 
     /// Defines a constant before all others, until Bento is started anew.
     pub(crate) fn define(&self, name: &str, value: &str) {
-        let file = self.apache.shop.wordpress.join("wp-config.php");
+        let file = self.shop().wordpress.join("wp-config.php");
         let text = fs::read_to_string(&file).unwrap();
         let text = text.replacen(
             "<?php",
@@ -148,37 +236,37 @@ impl Patient {
 
     /// The folder of the program.
     pub(crate) fn prefix(&self) -> PathBuf {
-        self.apache.shop.home.join(".bento-webhooks")
+        self.shop().home.join(".bento-webhooks")
     }
 
     /// The file that the web server starts.
     pub(crate) fn stub(&self) -> PathBuf {
-        self.apache.shop.front.join("bento-webhooks/receive")
+        self.shop().front.join("bento-webhooks/receive")
     }
 
     /// Writes a file of the site as its owner.
     pub(crate) fn write(&self, path: &std::path::Path, text: &str) {
         fs::write(path, text).unwrap();
-        self.apache.shop.owner.own(path);
+        self.shop().owner.own(path);
     }
 
     /// Puts lines before everything else in the `.htaccess` of the home address.
     pub(crate) fn put_first(&self, lines: &str) {
-        let path = self.apache.shop.htaccess();
+        let path = self.shop().htaccess();
         let old = fs::read_to_string(&path).unwrap();
         self.write(&path, &format!("{lines}\n{old}"));
     }
 
     /// Appends lines to the `.htaccess` of the home address.
     pub(crate) fn append(&self, lines: &str) {
-        let path = self.apache.shop.htaccess();
+        let path = self.shop().htaccess();
         let old = fs::read_to_string(&path).unwrap();
         self.write(&path, &format!("{old}\n{lines}\n"));
     }
 
     /// Installs the program as its owner would.
     fn install(&self, install: Install) {
-        let shop = &self.apache.shop;
+        let shop = self.shop();
         let copy = shop.home.join("bento-webhooks");
         fs::copy(PROGRAM, &copy).unwrap();
         let mut command = shop.owner.command(&copy);
@@ -199,13 +287,13 @@ impl Patient {
             output.status.code(),
             Some(code),
             "{text}\n{errors}\n{}",
-            self.apache.errors()
+            self.errors()
         );
     }
 
     /// Runs doctor as the owner of the site, in the folder of WordPress.
     pub(crate) fn doctor(&self, arguments: &[&str]) -> Said {
-        let shop = &self.apache.shop;
+        let shop = self.shop();
         // Not the installed one, which may be what is broken.
         let mut command = shop.owner.command(shop.home.join("bento-webhooks"));
         command
@@ -233,7 +321,7 @@ impl Patient {
     ) {
         harm(self);
         self.is_broken_at(ids, code, name);
-        let shop = &self.apache.shop;
+        let shop = self.shop();
         shop.sql(&[
             "DELETE FROM wp_options",
             "INSERT INTO wp_options SELECT * FROM kept",
@@ -247,7 +335,7 @@ impl Patient {
     /// Doctor names these checks and no other, with this exit code; what it says is kept under this name.
     pub(crate) fn is_broken_at(&self, ids: &str, code: i32, name: &str) {
         let (json, said) = (self.doctor(&["--json"]), self.doctor(&[]));
-        let errors = self.apache.errors();
+        let errors = self.errors();
         assert_eq!(
             json.problems().join(" "),
             ids,
@@ -267,7 +355,7 @@ impl Patient {
 
     /// What differs from run to run, made equal.
     fn evened(&self, text: &str) -> String {
-        let shop = &self.apache.shop;
+        let shop = self.shop();
         let version = env!("CARGO_PKG_VERSION");
         let text = text
             .replace(&format!("127.0.0.1:{}", shop.port), "127.0.0.1:PORT")

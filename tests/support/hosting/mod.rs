@@ -20,12 +20,14 @@
 
 mod apache;
 mod guard;
+mod installer;
 mod nginx;
 mod shop;
 mod user;
 
 pub use apache::{Apache, Gateway, Host, Hosting, Php};
 pub use guard::Guarded;
-pub use nginx::Nginx;
+pub use installer::{Ended, Tree, archive};
+pub use nginx::{Nginx, start_fcgiwrap};
 pub use shop::{HOME_PAGE, KEY, Layout, Shop};
 pub use user::{User, is_root};
