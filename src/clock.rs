@@ -20,6 +20,11 @@ impl Clock {
         }
     }
 
+    /// Seconds since 1970.
+    pub fn unix(&self) -> i64 {
+        self.unix
+    }
+
     /// `YYYY-MM-DD HH:MM:SS` in UTC, as WordPress stores `user_registered`.
     pub fn utc(&self) -> String {
         date_time(self.unix)

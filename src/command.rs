@@ -1,5 +1,6 @@
 //! The program at a terminal: a table of commands, `--version` and `--help`.
 
+use crate::{doctor, setup};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -17,12 +18,27 @@ struct Command {
     run: fn(Vec<OsString>) -> ExitCode,
 }
 
+const fn command(
+    name: &'static str,
+    about: &'static str,
+    run: fn(Vec<OsString>) -> ExitCode,
+) -> Command {
+    Command { name, about, run }
+}
+
 /// All commands, in the order of `--help`.
-const COMMANDS: &[Command] = &[Command {
-    name: "setup",
-    about: "Install the routing on this site, or take it away",
-    run: crate::setup::run,
-}];
+const COMMANDS: &[Command] = &[
+    command(
+        "setup",
+        "Install the routing on this site, or take it away",
+        setup::run,
+    ),
+    command(
+        "doctor",
+        "Find out what is broken, and the next step",
+        doctor::run,
+    ),
+];
 
 /// Runs the command.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod command;
 #[cfg(test)]
 mod dice;
+pub mod doctor;
 pub mod echo;
 pub mod http;
 pub mod log;

@@ -73,6 +73,8 @@ pub struct Settings {
     pub bento_key: Secret,
     /// Bento's site uuid.
     pub site_uuid: String,
+    /// The CRM that WP Fusion is set to, in its own short name.
+    pub crm: String,
     /// Whether WP Fusion is connected to Bento and not to another CRM.
     pub uses_bento: bool,
     /// Staging mode, or a copy of the site under another address: nothing may be loaded.
@@ -161,6 +163,7 @@ impl Settings {
             access_key: Secret::new(text("access_key")),
             bento_key: Secret::new(text("bento_api_key").trim().to_owned()),
             site_uuid: text("site_uuid").trim().to_owned(),
+            crm: text("crm"),
             uses_bento: text("crm") == "bento"
                 && !text("bento_api_key").is_empty()
                 && !text("site_uuid").is_empty(),

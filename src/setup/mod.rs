@@ -19,6 +19,7 @@ mod place;
 mod plan;
 mod prove;
 mod recipe;
+mod repair;
 mod screen;
 mod undo;
 
@@ -26,6 +27,7 @@ pub use htaccess::{State, state, with_block, without_block};
 pub use journal::{Installed, Routing, installed};
 pub use place::Rung;
 pub use recipe::block;
+pub use repair::{Fault, Repair};
 
 use crate::command;
 use crate::http::{Route, Trust};

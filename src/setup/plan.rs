@@ -47,7 +47,7 @@ pub(super) enum Runner {
 
 impl Runner {
     /// Modes of our folder outside of the web root, and of the program in it.
-    fn modes(self) -> (u32, u32) {
+    pub(super) fn modes(self) -> (u32, u32) {
         match self {
             Runner::Owner => (0o700, 0o700),
             // They may pass and start the program; they see no list of files, no backup and no log.
@@ -62,20 +62,22 @@ pub(super) fn program_in(prefix: &Path) -> PathBuf {
 }
 
 impl Plan {
-    fn program(prefix: &Path, program: Vec<u8>, runner: Runner, route: Routing) -> Plan {
-        let (folder_mode, file_mode) = runner.modes();
+    /// Our folders outside of the web root.
+    fn outside(prefix: &Path, runner: Runner, route: Routing) -> Plan {
+        let (mode, _) = runner.modes();
         Plan {
-            folders: vec![
-                (prefix.to_owned(), folder_mode),
-                (prefix.join("bin"), folder_mode),
-            ],
-            own: vec![Own {
-                path: program_in(prefix),
-                content: program,
-                mode: file_mode,
-            }],
+            folders: vec![(prefix.to_owned(), mode), (prefix.join("bin"), mode)],
+            own: Vec::new(),
             shared: Vec::new(),
             route,
+        }
+    }
+
+    fn executable(prefix: &Path, program: Vec<u8>, runner: Runner) -> Own {
+        Own {
+            path: program_in(prefix),
+            content: program,
+            mode: runner.modes().1,
         }
     }
 
@@ -88,13 +90,29 @@ impl Plan {
         runner: Runner,
     ) -> Plan {
         let block = recipe::block(&place.target);
+        let htaccess = sight.htaccess();
+        let mut plan = Plan::with_block(&sight.wordpress, &htaccess, block, place, prefix, runner);
+        plan.own
+            .insert(0, Plan::executable(prefix, program, runner));
+        plan
+    }
+
+    /// The same without the program itself, which is there.
+    pub(super) fn with_block(
+        wordpress: &Path,
+        htaccess: &Path,
+        block: String,
+        place: &Place,
+        prefix: &Path,
+        runner: Runner,
+    ) -> Plan {
         let route = Routing::Htaccess {
             rung: place.rung,
-            file: sight.htaccess(),
+            file: htaccess.to_owned(),
             block: block.clone(),
             stub: place.stub.clone(),
         };
-        let mut plan = Plan::program(prefix, program, runner, route);
+        let mut plan = Plan::outside(prefix, runner, route);
         if let Some(folder) = &place.folder {
             plan.folders.push((folder.clone(), 0o755));
             let rules = recipe::folder_rules(place.rung.rules(), &place.folder_path, "receive");
@@ -106,11 +124,11 @@ impl Plan {
         }
         plan.own.push(Own {
             path: place.stub.clone(),
-            content: recipe::stub(&sight.wordpress, &program_in(prefix)).into_bytes(),
+            content: recipe::stub(wordpress, &program_in(prefix)).into_bytes(),
             mode: 0o755,
         });
         plan.shared.push(Shared {
-            path: sight.htaccess(),
+            path: htaccess.to_owned(),
             change: Box::new(move |text| match htaccess::state(text, &block) {
                 htaccess::State::First => text.to_vec(),
                 _ => htaccess::with_block(text, &block),
@@ -128,7 +146,9 @@ impl Plan {
     ) -> Plan {
         let mut files: Vec<PathBuf> = own.iter().map(|(path, _)| path.clone()).collect();
         files.extend(shared.iter().map(|shared| shared.path.clone()));
-        let mut plan = Plan::program(prefix, program, Runner::Owner, Routing::Nginx { files });
+        let mut plan = Plan::outside(prefix, Runner::Owner, Routing::Nginx { files });
+        plan.own
+            .push(Plan::executable(prefix, program, Runner::Owner));
         plan.own.extend(own.into_iter().map(|(path, text)| Own {
             path,
             content: text.into_bytes(),
@@ -136,6 +156,37 @@ impl Plan {
         }));
         plan.shared = shared;
         plan
+    }
+
+    /// Folders with their modes.
+    pub(super) fn folders(&self) -> impl Iterator<Item = (&Path, u32)> {
+        self.folders
+            .iter()
+            .map(|(path, mode)| (path.as_path(), *mode))
+    }
+
+    /// Files that are ours alone, with their modes.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &[u8], u32)> {
+        let files = self.own.iter();
+        files.map(|own| (own.path.as_path(), own.content.as_slice(), own.mode))
+    }
+
+    /// Files that will change, each with the lines that go and come.
+    pub(super) fn differences(&self) -> Vec<(PathBuf, Vec<String>)> {
+        let own = self.own.iter().map(|own| {
+            let old = fs::read(&own.path).unwrap_or_default();
+            (own.path.clone(), difference(&old, &own.content))
+        });
+        let shared = self.shared.iter().map(|shared| {
+            let old = fs::read(&shared.path).unwrap_or_default();
+            (
+                shared.path.clone(),
+                difference(&old, &(shared.change)(&old)),
+            )
+        });
+        own.chain(shared)
+            .filter(|(_, lines)| !lines.is_empty())
+            .collect()
     }
 
     /// Whether all of it is there already.

@@ -9,10 +9,12 @@
 //! Galera cluster, where another node does not wait, it fails to certify at COMMIT (error 1213) and does everything again.
 //! So the lock holds over several web servers and nodes, and whatever engine WordPress's own tables use.
 
+mod health;
 mod options;
 mod trouble;
 mod users;
 
+pub use health::{Share, Table};
 pub use options::Place;
 pub use users::{Found, LogRow, NAMES_SLOT, user_slot};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::golden;
+use crate::compare;
 use crate::hosting::{Ended, Layout, Nginx, Tree, archive, is_root};
 use crate::watch::{addresses_are_told_apart, home_is_up, program_answers, while_home_is_up};
 
@@ -52,7 +52,7 @@ fn nginx_hands_webhooks_to_the_program_and_takes_it_back() {
         let ended = while_home_is_up(shop, || install(&nginx, &socket, &["--yes"]));
         assert_eq!(ended.code, Some(0), "{ended:?}\n{}", nginx.errors());
         if layout == Layout::Root {
-            golden("install_nginx.txt", &ended.golden(shop));
+            compare("install_nginx.txt", &ended, shop);
         }
         program_answers(shop);
         let site = match layout {

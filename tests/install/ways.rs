@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::golden;
+use crate::compare;
 use crate::hosting::{
     Apache, Ended, Gateway, Host, Hosting, KEY, Layout, Php, Shop, archive, is_root,
 };
@@ -83,7 +83,7 @@ fn a_dry_run_shows_the_change_and_leaves_nothing() {
     let before = shop.tree();
     let ended = while_home_is_up(shop, || shop.install(&["--dry-run"]));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    golden("install_dry_run.txt", &ended.golden(shop));
+    compare("install_dry_run.txt", &ended, shop);
     is_untouched(shop, &before, &ended);
     assert!(!shop.prefix().exists(), "{ended:?}");
 }

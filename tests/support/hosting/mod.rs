@@ -29,7 +29,7 @@ mod user;
 pub use apache::{Apache, Gateway, Host, Hosting, Php};
 pub use guard::Guarded;
 pub use installer::{Ended, Tree, archive};
-pub use nginx::Nginx;
+pub use nginx::{Nginx, start_fcgiwrap};
 pub use others::Other;
 pub use shop::{HOME_PAGE, KEY, Layout, Shop};
 pub use user::{User, is_root};

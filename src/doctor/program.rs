@@ -1,0 +1,184 @@
+//! `prog.*`: the program itself, its files, its limits, its clock.
+
+use super::finding::Finding;
+use super::patient::Patient;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::PoisonError;
+
+/// Address space below which a webhook may not get far, in MiB; measured: 17 are used.
+const LEAST_MEMORY: u64 = 32;
+/// Free disk below which WordPress itself is about to fail, in MiB.
+const LEAST_DISK: u64 = 50;
+/// A clock that is off by more than this gives wrong times, in seconds.
+const MOST_SKEW: i64 = 120;
+
+/// `prog.version`
+pub(super) fn version(patient: &Patient) -> Vec<Finding> {
+    let version = env!("CARGO_PKG_VERSION");
+    let (me, owner) = (my_id(), patient.located.owner());
+    let name = me.map_or_else(|| "somebody".to_owned(), user_name);
+    match (me, owner) {
+        (Some(0), Some(owner)) if owner != 0 => vec![Finding::warning(
+            format!(
+                "{version}, runs as root, but the site belongs to {}",
+                user_name(owner)
+            ),
+            "What root can read and do says little about what the web server can.",
+            format!(
+                "run it again as {0}: su -s /bin/sh {0} -c '… doctor'",
+                user_name(owner)
+            ),
+        )],
+        (Some(me), Some(owner)) if me != owner => vec![Finding::warning(
+            format!(
+                "{version}, runs as {name}, but the site belongs to {}",
+                user_name(owner)
+            ),
+            "Files and rights look different to the web server.",
+            format!("run it again as {}", user_name(owner)),
+        )],
+        _ => vec![Finding::ok(format!("{version}, runs as {name}"))],
+    }
+}
+
+/// `prog.limits`
+pub(super) fn limits(patient: &Patient) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let memory = limit(&limits, "Max address space").map(|bytes| bytes >> 20);
+    if let Some(memory) = memory.filter(|memory| *memory < LEAST_MEMORY) {
+        findings.push(Finding::warning(
+            format!("only {memory} MB of memory may be used"),
+            "A webhook needs about 17 MB; below that the program cannot start and callers get a 500.",
+            host(&format!("Please allow at least {LEAST_MEMORY} MB of address space per process.")),
+        ));
+    }
+    if limit(&limits, "Max processes") == Some(1) {
+        findings.push(Finding::info("no second process may be started"));
+    }
+    match free_disk(patient.located.folder().unwrap_or(Path::new("/"))) {
+        Some(free) if free < LEAST_DISK => findings.push(Finding::failure(
+            format!("only {free} MB of disk are free"),
+            "The database and WordPress fail when the disk is full, and webhooks with them.",
+            "free some space: old backups and logs first",
+        )),
+        Some(free) => findings.push(Finding::ok(format!("{} disk free", size(free)))),
+        None => {}
+    }
+    findings
+}
+
+/// `prog.clock`
+pub(super) fn clock(patient: &Patient) -> Vec<Finding> {
+    let skews = patient.skews.lock().unwrap_or_else(PoisonError::into_inner);
+    let worst = skews.iter().max_by_key(|(_, skew)| skew.abs());
+    match worst {
+        None => vec![Finding::info("no other clock to compare with")],
+        Some((name, skew)) if skew.abs() > MOST_SKEW => vec![Finding::warning(
+            format!(
+                "the clock here and that of {name} differ by {} s",
+                skew.abs()
+            ),
+            "Users get a wrong registration date, and waiting webhooks are retried too early or too late.",
+            host("Please set the clock of the server by NTP."),
+        )],
+        Some((name, skew)) => vec![Finding::info(format!("{} s off {name}", skew.abs()))],
+    }
+}
+
+/// A sentence for the host.
+pub(super) fn host(sentence: &str) -> String {
+    format!("ask your host: \"{sentence}\"")
+}
+
+/// The user this process runs as.
+pub(super) fn my_id() -> Option<u32> {
+    fs::metadata("/proc/self").ok().map(|data| data.uid())
+}
+
+/// The login name of a user id, or the id itself.
+pub(super) fn user_name(id: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)? == id.to_string()).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| id.to_string())
+}
+
+/// A line of /proc/self/limits: the soft limit, unless there is none.
+fn limit(limits: &str, name: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Free space for this user in MiB, as `df` tells it; it knows quotas of some file systems too.
+fn free_disk(folder: &Path) -> Option<u64> {
+    let output = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let free: u64 = text
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .nth(3)?
+        .parse()
+        .ok()?;
+    Some(free >> 10)
+}
+
+/// Mebibytes in the unit a person would use.
+fn size(mebibytes: u64) -> String {
+    match mebibytes {
+        0..10_240 => format!("{mebibytes} MB"),
+        _ => format!("{} GB", mebibytes >> 10),
+    }
+}
+
+/// Seconds since 1970 of an HTTP date such as `Tue, 15 Nov 1994 08:12:31 GMT`.
+pub(super) fn http_date(text: &str) -> Option<i64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let words: Vec<&str> = text.split([' ', ':']).collect();
+    let [_, day, month, year, hour, minute, second, "GMT"] = words.as_slice() else {
+        return None;
+    };
+    let month = u8::try_from(MONTHS.find(month)? / 3 + 1).ok()?;
+    let byte = |text: &str| text.parse::<u8>().ok();
+    let year = year.parse().ok()?;
+    let (day, hour, minute, second) = (byte(day)?, byte(hour)?, byte(minute)?, byte(second)?);
+    let time = tz::UtcDateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    Some(time.unix_time())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_servers_are_read() {
+        let table = [
+            ("Tue, 15 Nov 1994 08:12:31 GMT", Some(784_887_151)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Tue, 15 Foo 1994 08:12:31 GMT", None),
+            ("Tue, 45 Nov 1994 08:12:31 GMT", None),
+            ("yesterday", None),
+            ("", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(http_date(text), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_read_as_the_kernel_writes_them() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max processes             25                   50                   processes \n\
+                      Max address space         unlimited            unlimited            bytes     \n";
+        assert_eq!(limit(limits, "Max processes"), Some(25));
+        assert_eq!(limit(limits, "Max address space"), None);
+        assert_eq!(limit("", "Max processes"), None);
+    }
+}
