@@ -70,10 +70,12 @@ fn check(options: &Options) -> Result<(), String> {
 }
 
 /// Tests the new configuration, has nginx take it, and waits until it counts.
-pub(super) fn reload(options: &Options, web: Option<&Web>, key: &Secret) -> Result<(), String> {
+pub(super) fn reload(options: &Options, site: Option<(&Web, &Secret)>) -> Result<(), String> {
     test(options)?;
     nginx(options, &["-s", "reload"])?;
-    let Some(web) = web else { return Ok(()) };
+    let Some((web, key)) = site else {
+        return Ok(());
+    };
     let begun = Instant::now();
     while begun.elapsed() < RELOAD_TIME {
         let nonce = nonce();

@@ -1,9 +1,9 @@
 //! Sites of different shape, and other plugins that write the same `.htaccess`.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 
-use crate::hosting::{Apache, Gateway, Host, Hosting, Layout, Php};
+use crate::hosting::{Apache, Gateway, Host, Hosting, Layout, Php, User, is_root};
 use crate::watch::{
     addresses_are_told_apart, fetch, home_is_up, program_answers, while_home_is_up,
 };
@@ -205,4 +205,43 @@ fn the_programs_file_is_never_handed_out() {
             );
         }
     }
+}
+
+/// WordPress writes the file as the web server's user, and must still be able to.
+#[test]
+fn a_file_that_belongs_to_the_web_server_stays_its_own() {
+    if !is_root() {
+        eprintln!("not tested: only root can give a file away");
+        return;
+    }
+    let mut hosting = Hosting::everything(Php::Module, Gateway::Cgi);
+    hosting.server_user = User::server();
+    let Some(apache) = Apache::serve(hosting, Layout::Root) else {
+        return;
+    };
+    let shop = &apache.shop;
+    // Another's file, which our group may write.
+    lchown(
+        shop.htaccess(),
+        Some(User::server().uid),
+        Some(shop.owner.gid),
+    )
+    .unwrap();
+    fs::set_permissions(shop.htaccess(), fs::Permissions::from_mode(0o664)).unwrap();
+    let before = shop.tree();
+    let ended = shop.install(&["--yes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        fs::metadata(shop.htaccess()).unwrap().uid(),
+        User::server().uid
+    );
+    program_answers(shop);
+    assert_eq!(shop.install(&["--undo"]).code, Some(0));
+    assert_eq!(shop.tree().difference(&before), [""; 0]);
+    // Another's file, which we may only read.
+    fs::set_permissions(shop.htaccess(), fs::Permissions::from_mode(0o644)).unwrap();
+    let before = shop.tree();
+    let ended = while_home_is_up(shop, || shop.install(&["--yes"]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(shop.tree().difference(&before), [""; 0], "{ended:?}");
 }

@@ -419,3 +419,59 @@ fn the_script_is_short_and_any_shell_reads_it() {
         );
     }
 }
+
+/// WordPress knows another address than the one that leads here from this machine.
+#[test]
+fn the_address_to_test_with_can_be_named() {
+    let Some(apache) = apache() else { return };
+    let shop = &apache.shop;
+    shop.set_option("home", &json!("http://no-such-host.invalid"));
+    shop.set_option("siteurl", &json!("http://no-such-host.invalid"));
+    let ended = shop.install(&["--yes", "--quiet", "--url", &shop.address]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // Nothing but the result.
+    assert_eq!(ended.said.lines().count(), 1, "{ended:?}");
+    assert!(ended.said.starts_with("Done."), "{ended:?}");
+    program_answers(shop);
+}
+
+#[test]
+fn the_source_builds_a_program_where_there_is_none() {
+    let Some(shop) = Shop::new(Layout::Root) else {
+        return;
+    };
+    let folder = shop.home.join("source");
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    fs::copy(archive().join("install.sh"), folder.join("install.sh")).unwrap();
+    fs::write(folder.join("Cargo.toml"), "").unwrap();
+    // Stands in for a compiler that needs minutes: says what it was asked for and does it.
+    let cargo = format!(
+        "#!/bin/sh\necho \"cargo $*\"\nmkdir -p {0}/target/release\ncp {1}/bento-webhooks {0}/target/release/\n",
+        folder.display(),
+        archive().display()
+    );
+    fs::write(folder.join("bin/cargo"), cargo).unwrap();
+    fs::set_permissions(folder.join("bin/cargo"), fs::Permissions::from_mode(0o755)).unwrap();
+    shop.owner.own(&folder);
+    let mut command = shop.command("sh");
+    command.env("PATH", format!("{}/bin:/usr/bin:/bin", folder.display()));
+    let output = command
+        .arg(folder.join("install.sh"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    let ended = Ended::of(&output);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended
+            .said
+            .contains("cargo build --quiet --release --locked "),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .said
+            .ends_with(&format!("bento-webhooks {}\n", env!("CARGO_PKG_VERSION"))),
+        "{ended:?}"
+    );
+}
