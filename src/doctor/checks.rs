@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::patient::Patient;
-use super::{answers, crm, database, files, fusion, outside, program, wordpress};
+use super::{answers, crm, database, files, fusion, outside, program, queue, wordpress};
 
 /// One check.
 pub(super) struct Check {
@@ -255,5 +255,23 @@ pub(super) const CHECKS: &[Check] = &[
         "Bento knows the tags and fields that are mapped",
         &["bento.auth"],
         crm::lists,
+    ),
+    check(
+        "queue.state",
+        "how many webhooks wait, since when, and how many were given up",
+        &["db.tables"],
+        queue::state,
+    ),
+    check(
+        "queue.worker",
+        "somebody works on what waits",
+        &["db.tables"],
+        queue::worker,
+    ),
+    check(
+        "hook.last",
+        "when the last webhook came",
+        &["db.tables"],
+        queue::last,
     ),
 ];

@@ -1,6 +1,7 @@
 //! `prog.*`: the program itself, its files, its limits, its clock.
 
 use super::finding::Finding;
+use super::panel::Panel;
 use super::patient::Patient;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -17,11 +18,19 @@ const MOST_SKEW: i64 = 120;
 
 /// `prog.version`
 pub(super) fn version(patient: &Patient) -> Vec<Finding> {
+    let mut findings = vec![account(patient)];
+    let panel = Panel::here().map(|panel| Finding::info(format!("on {}", panel.name())));
+    findings.extend(panel);
+    findings
+}
+
+/// Whose account the program runs as here.
+fn account(patient: &Patient) -> Finding {
     let version = env!("CARGO_PKG_VERSION");
     let (me, owner) = (my_id(), patient.located.owner());
     let name = me.map_or_else(|| "somebody".to_owned(), user_name);
     match (me, owner) {
-        (Some(0), Some(owner)) if owner != 0 => vec![Finding::warning(
+        (Some(0), Some(owner)) if owner != 0 => Finding::warning(
             format!(
                 "{version}, runs as root, but the site belongs to {}",
                 user_name(owner)
@@ -31,16 +40,16 @@ pub(super) fn version(patient: &Patient) -> Vec<Finding> {
                 "run it again as {0}: su -s /bin/sh {0} -c '… doctor'",
                 user_name(owner)
             ),
-        )],
-        (Some(me), Some(owner)) if me != owner => vec![Finding::warning(
+        ),
+        (Some(me), Some(owner)) if me != owner => Finding::warning(
             format!(
                 "{version}, runs as {name}, but the site belongs to {}",
                 user_name(owner)
             ),
             "Files and rights look different to the web server.",
             format!("run it again as {}", user_name(owner)),
-        )],
-        _ => vec![Finding::ok(format!("{version}, runs as {name}"))],
+        ),
+        _ => Finding::ok(format!("{version}, runs as {name}")),
     }
 }
 
