@@ -245,6 +245,20 @@ pub(super) fn key_place(patient: &Patient) -> Vec<Finding> {
     })]
 }
 
+/// Sends a `test` that starts work which begins when the answer is out.
+pub(super) fn ask_for_work(patient: &Patient) -> Result<(), Finding> {
+    let Some((web, settings)) = at_hand(patient) else {
+        return Err(Finding::skipped("needs wpf.settings"));
+    };
+    let nonce = nonce();
+    let ask = Ask::test(&settings.access_key, &nonce).with("after", "1");
+    match judged(web, &ask, &nonce) {
+        Ok((_, Verdict::Ours(_))) => Ok(()),
+        Ok((_, verdict)) => Err(wrong("GET", &verdict, web)),
+        Err(failure) => Err(no_answer("GET", failure)),
+    }
+}
+
 /// Sends a `test` with a body.
 fn tested_with<'p>(patient: &'p Patient, body: &[u8]) -> Result<(Verdict, &'p Web), Finding> {
     let Some((web, settings)) = at_hand(patient) else {

@@ -233,6 +233,12 @@ pub(super) const CHECKS: &[Check] = &[
         answers::leak,
     ),
     check(
+        "web.after",
+        "work goes on when the answer is out",
+        &["web.post"],
+        queue::after,
+    ),
+    check(
         "web.keylog",
         "whether the key can travel where no log keeps it",
         &["web.post"],

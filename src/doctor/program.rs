@@ -4,9 +4,7 @@ use super::finding::Finding;
 use super::panel::Panel;
 use super::patient::Patient;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::PoisonError;
 
 /// Address space below which a webhook may not get far, in MiB; measured: 17 are used.
@@ -28,9 +26,9 @@ pub(super) fn version(patient: &Patient) -> Vec<Finding> {
 fn account(patient: &Patient) -> Finding {
     let version = env!("CARGO_PKG_VERSION");
     let (me, owner) = (my_id(), patient.located.owner());
-    let name = me.map_or_else(|| "somebody".to_owned(), user_name);
+    let name = user_name(me);
     match (me, owner) {
-        (Some(0), Some(owner)) if owner != 0 => Finding::warning(
+        (0, Some(owner)) if owner != 0 => Finding::warning(
             format!(
                 "{version}, runs as root, but the site belongs to {}",
                 user_name(owner)
@@ -41,7 +39,7 @@ fn account(patient: &Patient) -> Finding {
                 user_name(owner)
             ),
         ),
-        (Some(me), Some(owner)) if me != owner => Finding::warning(
+        (me, Some(owner)) if me != owner => Finding::warning(
             format!(
                 "{version}, runs as {name}, but the site belongs to {}",
                 user_name(owner)
@@ -104,8 +102,8 @@ pub(super) fn host(sentence: &str) -> String {
 }
 
 /// The user this process runs as.
-pub(super) fn my_id() -> Option<u32> {
-    fs::metadata("/proc/self").ok().map(|data| data.uid())
+fn my_id() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// The login name of a user id, or the id itself.
@@ -125,18 +123,10 @@ fn limit(limits: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Free space for this user in MiB, as `df` tells it; it knows quotas of some file systems too.
+/// Free space for this user in MiB; some file systems count quotas in.
 fn free_disk(folder: &Path) -> Option<u64> {
-    let output = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let free: u64 = text
-        .lines()
-        .nth(1)?
-        .split_whitespace()
-        .nth(3)?
-        .parse()
-        .ok()?;
-    Some(free >> 10)
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
 }
 
 /// Mebibytes in the unit a person would use.
