@@ -2,10 +2,10 @@
 //!
 //! An answer is believed only when it is 200, JSON, of the documented shape and about the person we asked for, because
 //! tags may be removed on its strength. Never follows a redirect, never obeys a proxy variable, never reads more than
-//! 1 MiB, and ends after 4.2 seconds whatever Bento does. No transaction is open while it waits.
+//! 1 MiB, and ends at a deadline whatever Bento does. No transaction is open while it waits.
 
 use crate::http::{self, Route, Trust};
-use crate::outcome::Trouble;
+use crate::outcome::{Fault, Trouble};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,8 +16,6 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 use url::form_urlencoded;
 
-/// Time for all calls of one webhook together.
-const CALL_TIME: Duration = Duration::from_millis(4200);
 /// Time to connect, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Time that is always given to sending fields back: the user exists by then.
@@ -94,8 +92,8 @@ pub struct Bento<'a> {
 }
 
 impl<'a> Bento<'a> {
-    /// Prepares; nothing is sent yet. The time starts to run.
-    pub fn new(account: Account<'a>) -> Result<Bento<'a>, Trouble> {
+    /// Prepares; nothing is sent yet. All calls together end at `deadline`.
+    pub fn new(account: Account<'a>, deadline: Instant) -> Result<Bento<'a>, Trouble> {
         let trust =
             Trust::from_file(account.roots).map_err(|why| Trouble::Setup(why.to_owned()))?;
         let agent = http::agent(
@@ -108,7 +106,7 @@ impl<'a> Bento<'a> {
         Ok(Bento {
             account,
             agent,
-            deadline: Instant::now() + CALL_TIME,
+            deadline,
         })
     }
 
@@ -358,7 +356,16 @@ fn refused(response: &Response<Body>) -> Trouble {
         300..=399 => format!("status {status}: a redirect, which is not followed"),
         _ => format!("status {status}"),
     };
-    Trouble::Bento { detail, wait }
+    let fault = match status {
+        429 => Fault::Limited,
+        400 | 422 => Fault::Lasting,
+        _ => Fault::Passing,
+    };
+    Trouble::Bento {
+        detail,
+        wait,
+        fault,
+    }
 }
 
 /// The trouble behind a call that brought no answer. The error's own text may name addresses, so it is not kept.
@@ -463,7 +470,7 @@ mod tests {
             home: "https://site.test",
             roots: None,
         };
-        let bento = Bento::new(account).unwrap();
+        let bento = Bento::new(account, Instant::now()).unwrap();
         let address = bento.address(
             "/fetch/subscribers",
             &[("uuid", "a&site_uuid=evil#?/ \r\n%41é")],

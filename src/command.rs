@@ -1,5 +1,9 @@
 //! The program at a terminal: a table of commands, `--version` and `--help`.
 
+mod arguments;
+mod queue;
+mod work;
+
 use crate::{doctor, setup};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -27,17 +31,14 @@ const fn command(
 }
 
 /// All commands, in the order of `--help`.
+#[rustfmt::skip]
 const COMMANDS: &[Command] = &[
-    command(
-        "setup",
-        "Install the routing on this site, or take it away",
-        setup::run,
-    ),
-    command(
-        "doctor",
-        "Find out what is broken, and the next step",
-        doctor::run,
-    ),
+    command("setup", "Install the routing on this site, or take it away", setup::run),
+    command("doctor", "Find out what is broken, and the next step", doctor::run),
+    command("queue", "Show what waits, runs or was given up", queue::show),
+    command("retry", "Try a row of the queue again now, or all", queue::retry),
+    command("drop", "Remove a row of the queue", queue::discard),
+    command("work", "Do what waits in the queue", work::run),
 ];
 
 /// Runs the command.

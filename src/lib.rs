@@ -22,6 +22,7 @@ mod dice;
 pub mod doctor;
 pub mod echo;
 pub mod http;
+pub mod inbox;
 pub mod log;
 pub mod outcome;
 pub mod page;

@@ -45,6 +45,19 @@ impl Refusal {
     }
 }
 
+/// What kind of failure of Bento it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It may go away: try again by the schedule.
+    Passing,
+    /// Too many calls in Bento's eyes: leave it alone for a while. No attempt was made.
+    Limited,
+    /// The calls that we allow ourselves in a minute are used up. No attempt was made.
+    Spent,
+    /// The request itself is wrong: the same one will never do.
+    Lasting,
+}
+
 /// Why a request could not be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -63,6 +76,8 @@ pub enum Trouble {
         detail: String,
         /// Seconds Bento asked to wait.
         wait: Option<u32>,
+        /// Whether another try can help.
+        fault: Fault,
     },
     /// Bento named a tag that its own list does not know; what is known was applied.
     Tag,
@@ -84,6 +99,16 @@ impl Trouble {
         Trouble::Bento {
             detail: detail.into(),
             wait: None,
+            fault: Fault::Passing,
+        }
+    }
+
+    /// The calls of this minute are used up.
+    pub fn spent() -> Trouble {
+        Trouble::Bento {
+            detail: "the calls of this minute are used up".to_owned(),
+            wait: None,
+            fault: Fault::Spent,
         }
     }
 
@@ -139,6 +164,40 @@ pub struct Applied {
     pub remark: Option<String>,
 }
 
+/// Why a stored webhook was not done at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Later {
+    /// The person is being worked on right now.
+    Person,
+    /// As many requests as the site wants are being worked on.
+    Crowd,
+    /// The calls to Bento in this minute are used up.
+    Calls,
+    /// The sender wants it so (`async`).
+    Asked,
+    /// Something failed.
+    After(Trouble),
+}
+
+impl Later {
+    /// One sentence for the caller.
+    fn reason(&self) -> &'static str {
+        match self {
+            Later::Person => "this person is being worked on; this webhook follows",
+            Later::Crowd => "other webhooks are being worked on; this one follows",
+            Later::Calls => "the calls to Bento in this minute are used up; this webhook follows",
+            Later::Asked => "this webhook is done in the background",
+            Later::After(Trouble::Bento { .. }) => {
+                "Bento could not be asked about this person; it will be tried again"
+            }
+            Later::After(Trouble::Tag) => {
+                "Bento names a tag that it does not list yet; it will be tried again"
+            }
+            Later::After(_) => "this could not be finished now; it will be tried again",
+        }
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -148,6 +207,8 @@ pub enum Ending {
     Applied(Applied),
     /// There was nothing to write.
     Unchanged,
+    /// It is stored and will be done later.
+    Queued(Later),
     /// A rule says no; the sentence says which.
     Ignored(String),
     /// The request is turned down.
@@ -187,6 +248,7 @@ impl Outcome {
             Ending::Tested(_) => "tested",
             Ending::Applied(_) => "applied",
             Ending::Unchanged => "unchanged",
+            Ending::Queued(_) => "queued",
             Ending::Ignored(_) => "ignored",
             Ending::Refused(_) => "refused",
             Ending::Failed(_) => "failed",
@@ -198,6 +260,7 @@ impl Outcome {
         match &self.ending {
             Ending::Tested(_) | Ending::Unchanged => None,
             Ending::Applied(applied) => applied.remark.clone(),
+            Ending::Queued(later) => Some(later.reason().to_owned()),
             Ending::Ignored(reason) => Some(reason.clone()),
             Ending::Refused(refusal) => Some(refusal.reason()),
             Ending::Failed(trouble) => Some(trouble.reason().to_owned()),
@@ -207,9 +270,11 @@ impl Outcome {
     /// The HTTP status: the one table of them.
     pub fn status(&self) -> &'static str {
         match &self.ending {
-            Ending::Tested(_) | Ending::Applied(_) | Ending::Unchanged | Ending::Ignored(_) => {
-                "200 OK"
-            }
+            Ending::Tested(_)
+            | Ending::Applied(_)
+            | Ending::Unchanged
+            | Ending::Queued(_)
+            | Ending::Ignored(_) => "200 OK",
             Ending::Refused(Refusal::Method) => "405 Method Not Allowed",
             Ending::Refused(Refusal::Key) => "403 Forbidden",
             Ending::Refused(Refusal::TooLarge) => "413 Content Too Large",
@@ -354,6 +419,7 @@ mod tests {
                 Ending::Failed(Trouble::Bento {
                     detail: "secret detail".to_owned(),
                     wait: Some(90),
+                    fault: Fault::Passing,
                 }),
                 "503 Service Unavailable Retry-After: 90",
                 format!(
@@ -403,6 +469,7 @@ mod tests {
                 Ending::Failed(Trouble::Bento {
                     detail: String::new(),
                     wait: Some(0),
+                    fault: Fault::Limited,
                 }),
                 "503 Service Unavailable Retry-After: 1",
             ),

@@ -84,6 +84,12 @@ fn words(outcome: &Outcome) -> Words {
             "WordPress already has what Bento knows.",
             "",
         ),
+        Ending::Queued(_) => (
+            "calm",
+            "Stored, to be done soon",
+            "The webhook is safe:",
+            "Nothing needs to be sent again.",
+        ),
         Ending::Ignored(_) => (
             "calm",
             "Nothing was done",

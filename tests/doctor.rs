@@ -220,14 +220,21 @@ fn what_does_not_reach_the_program_is_named() {
     breaks_behind("options-forbidden", "web.get", 1, |hosting| {
         hosting.allow = "FileInfo AuthConfig Limit";
     });
-    breaks_behind("cache", "web.get", 1, |hosting| {
-        // What a page cache that looks at the path alone hands out.
-        hosting.server_lines = "RewriteEngine On
+    // What a page cache that looks at the path alone hands out: an answer of ours, but an old one.
+    let mut hosting = Hosting::everything(Php::Fpm, Gateway::Cgid);
+    hosting.server_lines = "RewriteEngine On
 RewriteCond %{QUERY_STRING} wpf_action=test
 RewriteRule ^/$ /cached.json [END]
 "
-        .to_owned();
-    });
+    .to_owned();
+    if let Some(patient) = Patient::behind(hosting) {
+        let old = json!({
+            "success": true, "result": "tested", "program": "bento-webhooks/0.1.0", "nonce": "0123456789abcdef",
+            "length": 0, "sha256": "", "key": "address",
+        });
+        patient.write(&patient.shop().public.join("cached.json"), &old.to_string());
+        patient.is_broken_at("web.get", 1, "cache");
+    }
     breaks_behind("firewall", "web.get", 1, |hosting| {
         hosting.server_lines = "RewriteEngine On
 RewriteCond %{QUERY_STRING} access_key

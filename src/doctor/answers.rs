@@ -3,6 +3,7 @@
 //! Only an answer of ours with the nonce of the very request counts as success.
 
 use super::finding::Finding;
+use super::panel;
 use super::patient::Patient;
 use super::program::host as ask_host;
 use crate::echo::{KeyPlace, digest};
@@ -166,7 +167,7 @@ fn passed_on(name: &str, ask: &Ask<'_>, web: &Web) -> Option<Finding> {
         Ok((_, Verdict::Failed { status })) => Some(Finding::failure(
             format!("{name} answers {status}"),
             "Visitors see an error page.",
-            "look at the last lines of the site's error log, in your host's panel under Errors",
+            panel::error_log(),
         )),
         Ok((
             _,
@@ -176,7 +177,7 @@ fn passed_on(name: &str, ask: &Ask<'_>, web: &Web) -> Option<Finding> {
         )) => Some(Finding::failure(
             format!("{name}: WordPress answers {status}"),
             "Visitors see an error page.",
-            "look at the last lines of the site's error log, in your host's panel under Errors",
+            panel::error_log(),
         )),
         Ok(_) => None,
     }
@@ -244,6 +245,20 @@ pub(super) fn key_place(patient: &Patient) -> Vec<Finding> {
     })]
 }
 
+/// Sends a `test` that starts work which begins when the answer is out.
+pub(super) fn ask_for_work(patient: &Patient) -> Result<(), Finding> {
+    let Some((web, settings)) = at_hand(patient) else {
+        return Err(Finding::skipped("needs wpf.settings"));
+    };
+    let nonce = nonce();
+    let ask = Ask::test(&settings.access_key, &nonce).with("after", "1");
+    match judged(web, &ask, &nonce) {
+        Ok((_, Verdict::Ours(_))) => Ok(()),
+        Ok((_, verdict)) => Err(wrong("GET", &verdict, web)),
+        Err(failure) => Err(no_answer("GET", failure)),
+    }
+}
+
 /// Sends a `test` with a body.
 fn tested_with<'p>(patient: &'p Patient, body: &[u8]) -> Result<(Verdict, &'p Web), Finding> {
     let Some((web, settings)) = at_hand(patient) else {
@@ -267,7 +282,7 @@ fn no_answer(what: &str, failure: Failure) -> Finding {
     Finding::failure(
         format!("{what}: {failure}"),
         "Bento gives up on a webhook that is not answered.",
-        "look at the last lines of the site's error log, in your host's panel under Errors",
+        panel::error_log(),
     )
 }
 
@@ -283,10 +298,7 @@ fn wrong(what: &str, verdict: &Verdict, web: &Web) -> Finding {
         Verdict::WordPress { .. } => (
             format!("{what}: {verdict}"),
             "Webhooks go past the program to PHP: our lines are missing, or .htaccess is not read.",
-            format!(
-                "run  sh install.sh ; if that changes nothing, {}",
-                ask_host(&format!("Please let {host} read .htaccess files (AllowOverride All)."))
-            ),
+            "run  sh install.sh : it puts the lines in, or says what to ask your host for".to_owned(),
         ),
         Verdict::Stale => (
             format!("{what}: {verdict}"),
@@ -304,14 +316,17 @@ fn wrong(what: &str, verdict: &Verdict, web: &Web) -> Finding {
         Verdict::Source => (
             verdict.to_string(),
             "Webhooks do nothing while the server does not run programs.",
-            ask_host(&format!(
-                "Please enable CGI (mod_cgid, Options ExecCGI) for {host}."
-            )),
+            panel::allow_programs(host),
+        ),
+        Verdict::Failed { status: 502 | 504 } => (
+            format!("{what}: {verdict}"),
+            "Every webhook fails while nobody runs the program for the web server.",
+            "start what runs it again:  systemctl restart bento-webhooks.socket".to_owned(),
         ),
         Verdict::Failed { .. } => (
             format!("{what}: {verdict}"),
             "Every webhook fails while the server cannot run the program.",
-            "look at the last line of the site's error log, in your host's panel under Errors".to_owned(),
+            "run  sh install.sh : it finds out where this host runs programs now".to_owned(),
         ),
         Verdict::Refused { .. } => (
             format!("{what}: {verdict}"),

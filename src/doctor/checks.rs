@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::patient::Patient;
-use super::{answers, crm, database, files, fusion, outside, program, wordpress};
+use super::{answers, crm, database, files, fusion, outside, program, queue, wordpress};
 
 /// One check.
 pub(super) struct Check {
@@ -233,6 +233,12 @@ pub(super) const CHECKS: &[Check] = &[
         answers::leak,
     ),
     check(
+        "web.after",
+        "work goes on when the answer is out",
+        &["web.post"],
+        queue::after,
+    ),
+    check(
         "web.keylog",
         "whether the key can travel where no log keeps it",
         &["web.post"],
@@ -255,5 +261,23 @@ pub(super) const CHECKS: &[Check] = &[
         "Bento knows the tags and fields that are mapped",
         &["bento.auth"],
         crm::lists,
+    ),
+    check(
+        "queue.state",
+        "how many webhooks wait, since when, and how many were given up",
+        &["db.tables"],
+        queue::state,
+    ),
+    check(
+        "queue.worker",
+        "somebody works on what waits",
+        &["db.tables"],
+        queue::worker,
+    ),
+    check(
+        "hook.last",
+        "when the last webhook came",
+        &["db.tables"],
+        queue::last,
     ),
 ];

@@ -5,7 +5,10 @@ use super::patient::Patient;
 use crate::bento::{Account, Bento};
 use crate::outcome::Trouble;
 use crate::text::one_line;
+use std::time::{Duration, Instant};
 
+/// Time for one look.
+const TIME: Duration = Duration::from_secs(5);
 /// Fields that every person in Bento has without being listed.
 const BUILT_IN: [&str; 6] = ["email", "uuid", "first_name", "last_name", "name", "tags"];
 const LOST: &str = "Webhooks cannot be worked on without Bento; the sender is told to come back.";
@@ -130,13 +133,16 @@ pub(super) fn lists(patient: &Patient) -> Vec<Finding> {
 fn connection(patient: &Patient) -> Option<Result<Bento<'_>, Trouble>> {
     let (config, settings) = (patient.config.as_ref().ok()?, patient.settings.get()?);
     settings.uses_bento.then(|| {
-        Bento::new(Account {
-            api_url: config.own().api_url().as_str(),
-            key: &settings.bento_key,
-            site_uuid: &settings.site_uuid,
-            home: &settings.home,
-            roots: config.own().ca_file(),
-        })
+        Bento::new(
+            Account {
+                api_url: config.own().api_url().as_str(),
+                key: &settings.bento_key,
+                site_uuid: &settings.site_uuid,
+                home: &settings.home,
+                roots: config.own().ca_file(),
+            },
+            Instant::now() + TIME,
+        )
     })
 }
 

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::patient::{Connection, Patient};
 use crate::outcome::Trouble;
-use crate::site::{Site, Table};
+use crate::site::{Site, Table, Whereabouts};
 use crate::wp_config::DbHost;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -23,7 +23,10 @@ pub(super) fn connect(patient: &Patient) -> Vec<Finding> {
     };
     let took = start.elapsed().as_millis();
     let (domain, path) = address(patient);
-    let place = match site.place(&domain, &path) {
+    let place = match site.place(&Whereabouts::Address {
+        host: &domain,
+        path: &path,
+    }) {
         Ok(place) => place,
         Err(trouble) => return vec![failed(&trouble)],
     };

@@ -75,6 +75,14 @@ impl Finding {
         }
     }
 
+    /// All that is said.
+    pub(super) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        [&mut self.seen]
+            .into_iter()
+            .chain(&mut self.why)
+            .chain(&mut self.next)
+    }
+
     fn plain(level: Level, seen: impl Into<String>) -> Finding {
         Finding {
             level,

@@ -31,7 +31,10 @@ pub(super) fn run(located: &Located, consent: Consent) -> Result<(), String> {
     }
     say("Will change\n");
     for (path, lines) in &changes {
-        say(&format!("  ~  {}\n", one_line(&path.display().to_string())));
+        say(&format!(
+            "  ~  {}\n",
+            super::short(&one_line(&path.display().to_string()))
+        ));
         for line in lines {
             say(&format!("       {}\n", one_line(line)));
         }

@@ -15,8 +15,10 @@ mod fusion;
 mod locate;
 mod others;
 mod outside;
+mod panel;
 mod patient;
 mod program;
+mod queue;
 mod schedule;
 mod secrecy;
 mod show;
@@ -25,7 +27,7 @@ mod wordpress;
 use crate::command::{say, wrong_use};
 use crate::wp_config::{self, Config, Surroundings};
 use checks::{CHECKS, Check};
-use finding::Level;
+use finding::{Finding, Level};
 use fix::Consent;
 use locate::Located;
 use patient::Patient;
@@ -195,6 +197,10 @@ fn examine(order: &Order) -> u8 {
         findings.retain(|finding| asked || finding.level == Level::Failure);
         !findings.is_empty()
     });
+    if order.form != Form::Json {
+        let texts = results.values_mut().flatten().flat_map(Finding::texts);
+        texts.for_each(|text| *text = short(text));
+    }
     let checks = to_run
         .into_iter()
         .filter(|check| results.contains_key(check.id));
@@ -209,10 +215,10 @@ fn examine(order: &Order) -> u8 {
         (Ok(_), _) => BROKEN,
     };
     let text = match order.form {
-        Form::Brief => short(&findings.brief(colours())),
-        Form::Verbose => short(&findings.verbose(colours())),
+        Form::Brief => findings.brief(colours()),
+        Form::Verbose => findings.verbose(colours()),
         Form::Json => findings.json(patient.home(), exit),
-        Form::Report => short(&report(&findings, &patient)),
+        Form::Report => report(&findings, &patient),
     };
     say(&secrecy::scrubbed(&text, &patient.secrets()));
     exit

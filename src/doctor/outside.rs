@@ -1,6 +1,7 @@
 //! `web.dns`, `web.tls`, `web.reach`: the way from the world to the site.
 
 use super::finding::Finding;
+use super::panel;
 use super::patient::Patient;
 use super::program::host as ask_host;
 use crate::http::{Route, Trust};
@@ -67,7 +68,7 @@ fn trust(patient: &Patient) -> Trust {
 /// `web.tls`
 pub(super) fn tls(patient: &Patient) -> Vec<Finding> {
     const WHY: &str = "Bento does not talk to a site whose certificate it cannot check.";
-    const RENEW: &str = "renew the certificate in your host's panel, under SSL";
+    let renew = panel::renew_certificate();
     let Some(url) = home(patient) else {
         return vec![Finding::skipped("needs wp.home")];
     };
@@ -95,10 +96,10 @@ pub(super) fn tls(patient: &Patient) -> Vec<Finding> {
         Certificate::Good(days) if days < LEAST_DAYS => Finding::warning(
             format!("the certificate ends in {days} days"),
             "After that Bento does not talk to the site any more.",
-            RENEW,
+            renew,
         ),
         Certificate::Good(days) => Finding::info(format!("certificate good for {days} days")),
-        Certificate::Expired => Finding::failure("the certificate has expired", WHY, RENEW),
+        Certificate::Expired => Finding::failure("the certificate has expired", WHY, renew),
         Certificate::OtherName => Finding::failure(
             format!("the certificate is not for {}", one_line(host)),
             WHY,
@@ -107,9 +108,9 @@ pub(super) fn tls(patient: &Patient) -> Vec<Finding> {
         Certificate::Unknown => Finding::failure(
             "the certificate is signed by nobody whom Bento trusts, or an intermediate one is missing",
             WHY,
-            RENEW,
+            renew,
         ),
-        Certificate::Bad => Finding::failure("the certificate is not valid", WHY, RENEW),
+        Certificate::Bad => Finding::failure("the certificate is not valid", WHY, renew),
     }]
 }
 

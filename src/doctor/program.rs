@@ -1,11 +1,10 @@
 //! `prog.*`: the program itself, its files, its limits, its clock.
 
 use super::finding::Finding;
+use super::panel::Panel;
 use super::patient::Patient;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::PoisonError;
 
 /// Address space below which a webhook may not get far, in MiB; measured: 17 are used.
@@ -17,11 +16,19 @@ const MOST_SKEW: i64 = 120;
 
 /// `prog.version`
 pub(super) fn version(patient: &Patient) -> Vec<Finding> {
+    let mut findings = vec![account(patient)];
+    let panel = Panel::here().map(|panel| Finding::info(format!("on {}", panel.name())));
+    findings.extend(panel);
+    findings
+}
+
+/// Whose account the program runs as here.
+fn account(patient: &Patient) -> Finding {
     let version = env!("CARGO_PKG_VERSION");
     let (me, owner) = (my_id(), patient.located.owner());
-    let name = me.map_or_else(|| "somebody".to_owned(), user_name);
+    let name = user_name(me);
     match (me, owner) {
-        (Some(0), Some(owner)) if owner != 0 => vec![Finding::warning(
+        (0, Some(owner)) if owner != 0 => Finding::warning(
             format!(
                 "{version}, runs as root, but the site belongs to {}",
                 user_name(owner)
@@ -31,16 +38,16 @@ pub(super) fn version(patient: &Patient) -> Vec<Finding> {
                 "run it again as {0}: su -s /bin/sh {0} -c '… doctor'",
                 user_name(owner)
             ),
-        )],
-        (Some(me), Some(owner)) if me != owner => vec![Finding::warning(
+        ),
+        (me, Some(owner)) if me != owner => Finding::warning(
             format!(
                 "{version}, runs as {name}, but the site belongs to {}",
                 user_name(owner)
             ),
             "Files and rights look different to the web server.",
             format!("run it again as {}", user_name(owner)),
-        )],
-        _ => vec![Finding::ok(format!("{version}, runs as {name}"))],
+        ),
+        _ => Finding::ok(format!("{version}, runs as {name}")),
     }
 }
 
@@ -95,8 +102,8 @@ pub(super) fn host(sentence: &str) -> String {
 }
 
 /// The user this process runs as.
-pub(super) fn my_id() -> Option<u32> {
-    fs::metadata("/proc/self").ok().map(|data| data.uid())
+fn my_id() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// The login name of a user id, or the id itself.
@@ -116,18 +123,10 @@ fn limit(limits: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Free space for this user in MiB, as `df` tells it; it knows quotas of some file systems too.
+/// Free space for this user in MiB; some file systems count quotas in.
 fn free_disk(folder: &Path) -> Option<u64> {
-    let output = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let free: u64 = text
-        .lines()
-        .nth(1)?
-        .split_whitespace()
-        .nth(3)?
-        .parse()
-        .ok()?;
-    Some(free >> 10)
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
 }
 
 /// Mebibytes in the unit a person would use.

@@ -38,7 +38,7 @@ pub(super) fn run(checks: &[&'static Check], patient: &Arc<Patient>, time: Durat
             }
         }
         if results.len() == checks.len() {
-            return results;
+            break;
         }
         let Some((id, findings)) = next(&receiver, deadline) else {
             break;
@@ -54,7 +54,34 @@ pub(super) fn run(checks: &[&'static Check], patient: &Arc<Patient>, time: Durat
         };
         results.entry(check.id).or_insert_with(late);
     }
+    name_roots(&mut results);
     results
+}
+
+/// What was skipped for want of something that was skipped itself names what is really broken.
+fn name_roots(results: &mut Results) {
+    let need = |finding: &Finding| {
+        let is_skipped = finding.level == Level::Skipped;
+        let id = finding.seen.strip_prefix("needs ").filter(|_| is_skipped);
+        id.map(str::to_owned)
+    };
+    let wants: HashMap<&'static str, String> = results
+        .iter()
+        .filter_map(|(id, findings)| Some((*id, findings.iter().find_map(need)?)))
+        .collect();
+    for finding in results.values_mut().flatten() {
+        let Some(mut root) = need(finding) else {
+            continue;
+        };
+        // Needs go one way, so this ends; as many steps as there are checks are enough.
+        for _ in 0..wants.len() {
+            match wants.get(root.as_str()) {
+                Some(deeper) => root.clone_from(deeper),
+                None => break,
+            }
+        }
+        finding.seen = format!("needs {root}");
+    }
 }
 
 fn next(receiver: &Receiver<Report>, deadline: Instant) -> Option<Report> {
@@ -68,19 +95,14 @@ fn is_ready(check: &Check, checks: &[&Check], results: &Results) -> bool {
     before.all(|id| results.contains_key(id) || !checks.iter().any(|other| other.id == *id))
 }
 
-/// The first need that is broken, or was skipped itself for want of another.
-fn broken_need<'r>(check: &Check, results: &'r Results) -> Option<&'r str> {
-    check.needs.iter().find_map(|id| {
-        let broken = results
-            .get(id)?
-            .iter()
-            .find(|finding| matches!(finding.level, Level::Failure | Level::Skipped))?;
-        // The root of the trouble is what the reader can act on.
-        let root = broken.seen.strip_prefix("needs ");
-        Some(
-            root.filter(|_| broken.level == Level::Skipped)
-                .unwrap_or(id),
-        )
+/// The first need that is broken or was skipped.
+fn broken_need(check: &Check, results: &Results) -> Option<&'static str> {
+    let is_broken = |finding: &Finding| matches!(finding.level, Level::Failure | Level::Skipped);
+    let mut needs = check.needs.iter().copied();
+    needs.find(|id| {
+        results
+            .get(id)
+            .is_some_and(|findings| findings.iter().any(is_broken))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::place::Ground;
 use crate::settings::Settings;
-use crate::site::Site;
+use crate::site::{Site, Whereabouts};
 use crate::wp_config::{self, Config, Surroundings};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -162,7 +162,7 @@ impl Sight {
     pub(super) fn prepare_database(&self) -> Result<(), String> {
         let sentence = |trouble: crate::outcome::Trouble| trouble.to_string();
         let mut site = Site::connect(&self.config).map_err(sentence)?;
-        site.transaction(&[0], &mut |_| Ok(())).map_err(sentence)
+        site.prepare().map(|_| ()).map_err(sentence)
     }
 }
 
@@ -179,7 +179,12 @@ fn settings(config: &Config, url: Option<&str>) -> Result<Settings, String> {
         path = network.path().unwrap_or("/").to_owned();
     }
     let mut site = Site::connect(config).map_err(sentence)?;
-    let place = site.place(&host, &path).map_err(sentence)?;
+    let place = site
+        .place(&Whereabouts::Address {
+            host: &host,
+            path: &path,
+        })
+        .map_err(sentence)?;
     let settings = site.settings(&place).map_err(sentence)?;
     if !settings.uses_bento {
         return Err(

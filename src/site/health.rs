@@ -24,7 +24,7 @@ pub struct Table {
 
 /// Users with one e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
+pub struct SharedAddress {
     /// Their ids, with commas.
     pub ids: String,
 }
@@ -62,6 +62,8 @@ impl Site<'_> {
             (&tables.options, false),
             (&tables.log, false),
             (&tables.lock, true),
+            (&tables.inbox, true),
+            (&tables.state, true),
         ]
         .map(|(name, ours)| (name.clone(), ours))
         .to_vec()
@@ -76,7 +78,7 @@ impl Site<'_> {
         for table in tables.iter().filter(|table| table.engine.is_some()) {
             let name = &table.name;
             let column = self.first_column(name)?;
-            let tries = [
+            let mut tries = vec![
                 ("SELECT", format!("SELECT 1 FROM `{name}` WHERE 1 = 0")),
                 (
                     "INSERT",
@@ -87,6 +89,9 @@ impl Site<'_> {
                     format!("UPDATE `{name}` SET `{column}` = `{column}` WHERE 1 = 0"),
                 ),
             ];
+            if table.ours || *name == self.tables.usermeta {
+                tries.push(("DELETE", format!("DELETE FROM `{name}` WHERE 1 = 0")));
+            }
             for (right, statement) in tries {
                 match self.run(&statement) {
                     Ok(_) => {}
@@ -117,21 +122,20 @@ impl Site<'_> {
 
     /// Writes a row of the lock table and takes it back.
     fn try_write(&mut self) -> Result<(), Trouble> {
-        let result = self.begin(&[super::users::OPTIONS_SLOT]);
-        self.run("ROLLBACK").map_err(trouble)?;
-        result?;
-        self.autocommit()
+        let result = self.begin(&[super::NAMES_SLOT], Vec::new());
+        self.roll_back();
+        result.map(|_| ())
     }
 
     /// Users who share an e-mail address, up to twenty groups.
-    pub fn shared_addresses(&mut self) -> Result<Vec<Share>, Trouble> {
+    pub fn shared_addresses(&mut self) -> Result<Vec<SharedAddress>, Trouble> {
         let statement = format!(
             "SELECT GROUP_CONCAT(ID ORDER BY ID SEPARATOR ', ') AS ids FROM `{}` WHERE user_email <> '' \
              GROUP BY user_email HAVING COUNT(*) > 1 ORDER BY MIN(ID) LIMIT {MOST_SHARES}",
             self.tables.users
         );
         let rows = self.rows(&statement).map_err(trouble)?;
-        let share = |row| Share {
+        let share = |row| SharedAddress {
             ids: text_column(row, "ids"),
         };
         Ok(rows.iter().map(share).collect())

@@ -360,6 +360,7 @@ impl Patient {
         let text = text
             .replace(&format!("127.0.0.1:{}", shop.port), "127.0.0.1:PORT")
             .replace(&shop.home.display().to_string(), "~")
+            .replace(&shop.root.display().to_string(), "ROOT")
             .replace(shop.database.name(), "DATABASE")
             .replace(&format!("runs as {}", shop.owner.name), "runs as OWNER")
             .replace(version, "VERSION");
