@@ -39,7 +39,7 @@ use ladder::{Ladder, Trial};
 use look::{Account, Sight};
 use options::{Asked, Options, Recipe, Task};
 use plan::{Plan, Runner};
-use prove::{Front, Prover};
+use prove::{Afterwards, Front, Prover};
 use screen::{Consent, Mark, Screen};
 use std::env;
 use std::ffi::OsString;
@@ -457,7 +457,22 @@ impl<'o> Setup<'o> {
             front,
             stub: stub.map(|stub| stub.display().to_string()),
         };
-        prover.all(|text| screen.line(Mark::Ok, text))
+        let proven = prover.all(|text| screen.line(Mark::Ok, text))?;
+        match prover.after()? {
+            Afterwards::RanOn => screen.line(Mark::Ok, "work after the answer: worker ran on"),
+            Afterwards::Cron => screen.line(Mark::Ok, "work after the answer: left to cron"),
+            // Webhooks are answered all the same; only what Bento cannot do at once has to wait.
+            Afterwards::Stopped => {
+                let line = recipe::crontab(&sight.wordpress, &plan::program_in(&self.prefix));
+                screen.line(
+                    Mark::Warn,
+                    "work after the answer is ended by this host; let cron do it with this line:",
+                );
+                screen.result(&format!("       {line}"));
+                return Ok(proven);
+            }
+        }
+        Ok(proven + 1)
     }
 
     /// The program in its own place; a folder may be mounted so that nothing in it can be started.
