@@ -53,7 +53,8 @@ pub(super) fn state(patient: &Patient) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let waiting = overview.waiting + overview.running;
-    let reason = overview.rows.iter().map(|row| row.reason.as_str());
+    let rows = overview.rows.iter().filter(|row| row.state != "buried");
+    let reason = rows.map(|row| row.reason.as_str());
     let reason = reason
         .filter(|reason| !reason.is_empty())
         .map(one_line)

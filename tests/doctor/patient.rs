@@ -366,7 +366,7 @@ impl Patient {
             .replace(version, "VERSION");
         let port = regex::Regex::new(r"localhost:\d+").unwrap();
         let text = port.replace_all(&text, "localhost:PORT");
-        let text = golden::without_numbers(&text, "ms|s\\.|s off|GB disk|MB disk|bytes|days");
+        let text = golden::without_numbers(&text, "ms|s\\.|s ago|s off|GB disk|MB disk|bytes|days");
         text.replace("N GB disk", "N MB disk")
     }
 
