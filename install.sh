@@ -15,7 +15,7 @@ after. It needs Rust; MariaDB and a C compiler are installed if missing.
 
   --path DIR, --url URL, --yes, --dry-run, --recipe auto|1..6|nginx,
   --prefix DIR, --owner, --nginx DIR, --socket FILE, --no-web-test,
-  --undo, --uninstall [--purge], --quiet, --verbose, --no-color,
+  --undo, --uninstall [--purge], --recover, --quiet, --verbose, --no-color,
   --help, --version
 TEXT
 }
@@ -135,7 +135,15 @@ setup() {
     *' --quiet '* | *' -q '* | *' --help '* | *' -h '* | *' --version '* | *' -V '*) ;;
     *) printf '%s for %s %s%s\n' "$version" "$(uname -m)" "$(uname -s)" "$checked" ;;
   esac
-  exec "$program" setup "$@"
+  # The program is told of an interruption as I am, and ends; I stay, to have it put everything back.
+  trap : INT TERM HUP
+  code=0
+  "$program" setup "$@" || code=$?
+  if [ "$code" -gt 128 ]; then
+    "$program" setup "$@" --recover || fail "not everything could be put back; run me again"
+    code=1
+  fi
+  exit "$code"
 }
 
 main() {

@@ -5,22 +5,20 @@
 //! never happened. The journal holds paths, modes and digests; the former content of files is in `backup/`, outside of the
 //! web root. Nothing here is secret, but all of it is readable to its owner only.
 
+use super::back::put_back;
+use super::files::{Swapped, give, make_folder, put, swap, write_in_place};
 use super::place::Rung;
-use super::{htaccess, nginx};
 use crate::echo::digest;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-
-/// Behind the name of a file that is not yet in its place. `.ht…` stays `.ht…`, which no Apache hands out.
-const NEW: &str = ".bento-webhooks-new";
 
 /// One thing that is about to happen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Entry {
+pub(super) enum Entry {
     /// A folder is made for trying; it goes with all that is in it.
     Scratch { path: PathBuf },
     /// A folder is made.
@@ -31,19 +29,37 @@ enum Entry {
         before: Option<Before>,
         after: String,
     },
+    /// A file cannot be swapped in one step and is written in place; it may be cut short.
+    InPlace { path: PathBuf, before: Before },
     /// All of the above is in place and proven.
     Done(Box<Installed>),
 }
 
 /// A file as it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Before {
+pub(super) struct Before {
     /// Name in `backup/`.
-    backup: String,
-    digest: String,
-    mode: u32,
-    uid: u32,
-    gid: u32,
+    pub(super) backup: String,
+    pub(super) digest: String,
+    #[serde(flatten)]
+    pub(super) was: Was,
+}
+
+/// Mode and owner of a file.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Was {
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// When the changes were made that are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// By a run that ended in the middle.
+    LastRun,
+    /// By runs that ended well; others may have changed the files since.
+    Done,
 }
 
 /// What an installation is.
@@ -138,6 +154,13 @@ impl Journal {
     /// Whether the last run ended in the middle.
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.entries.last(), None | Some(Entry::Done(_)))
+    }
+
+    /// Whether the last run, which ended in the middle, changed something in this folder.
+    pub(super) fn touches(&self, folder: &Path) -> bool {
+        let open = self.entries.iter().rev();
+        let mut open = open.take_while(|entry| !matches!(entry, Entry::Done(_)));
+        open.any(|entry| entry.path().starts_with(folder))
     }
 
     /// Whether nothing is written down.
@@ -237,12 +260,12 @@ impl Journal {
             .iter()
             .rposition(|entry| matches!(entry, Entry::Done(_)))
             .map_or(0, |at| at + 1);
-        self.put_back_from(from)
+        self.put_back_from(from, Since::LastRun)
     }
 
     /// Puts back everything that is noted. Lists what could not be put back.
     pub(super) fn undo_all(&mut self) -> Vec<String> {
-        self.put_back_from(0)
+        self.put_back_from(0, Since::Done)
     }
 
     /// Puts back what the last run that went well has changed. Lists what could not be put back.
@@ -251,24 +274,24 @@ impl Journal {
         let ends = ends.filter(|(_, entry)| matches!(entry, Entry::Done(_)));
         let ends: Vec<usize> = ends.map(|(at, _)| at).collect();
         let from = ends.iter().rev().nth(1).map_or(0, |at| at + 1);
-        self.put_back_from(from)
+        self.put_back_from(from, Since::Done)
     }
 
     /// Removes all scratch folders and files.
     pub(super) fn forget_scratch(&mut self) -> io::Result<()> {
         let is_scratch = |entry: &&Entry| matches!(entry, Entry::Scratch { .. });
         for entry in self.entries.iter().filter(is_scratch) {
-            put_back(entry, &self.folder)?;
+            put_back(entry, &self.folder, Since::LastRun)?;
         }
         let kept = self.entries.iter().filter(|entry| !is_scratch(entry));
         self.rewrite(kept.cloned().collect())
     }
 
-    fn put_back_from(&mut self, from: usize) -> Vec<String> {
+    fn put_back_from(&mut self, from: usize, since: Since) -> Vec<String> {
         let mut failures = Vec::new();
         let mut stuck = Vec::new();
         for entry in self.entries.get(from..).unwrap_or_default().iter().rev() {
-            if let Err(error) = put_back(entry, &self.folder) {
+            if let Err(error) = put_back(entry, &self.folder, since) {
                 failures.push(format!("{}: {error}", entry.path().display()));
                 stuck.insert(0, entry.clone());
             }
@@ -302,25 +325,32 @@ impl Journal {
             0o600,
             self.owner,
         )?;
-        let before = Before {
-            backup,
-            digest: digest(old),
+        let was = Was {
             mode: data.mode() & 0o7777,
             uid: data.uid(),
             gid: data.gid(),
+        };
+        let before = Before {
+            backup,
+            digest: digest(old),
+            was,
         };
         self.note(Entry::File {
             path: path.to_owned(),
             before: Some(before.clone()),
             after: digest(new),
         })?;
-        swap(
-            path,
-            new,
-            mode.unwrap_or(before.mode),
-            before.uid,
-            before.gid,
-        )
+        let mode = mode.unwrap_or(was.mode);
+        match swap(path, new, Was { mode, ..was })? {
+            Swapped::Yes => Ok(()),
+            Swapped::OwnerCannotBeKept => {
+                self.note(Entry::InPlace {
+                    path: path.to_owned(),
+                    before,
+                })?;
+                write_in_place(path, new)
+            }
+        }
     }
 
     fn note(&mut self, entry: Entry) -> io::Result<()> {
@@ -355,9 +385,12 @@ impl Journal {
 }
 
 impl Entry {
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
-            Entry::Scratch { path } | Entry::Folder { path } | Entry::File { path, .. } => path,
+            Entry::Scratch { path }
+            | Entry::Folder { path }
+            | Entry::File { path, .. }
+            | Entry::InPlace { path, .. } => path,
             Entry::Done(installed) => &installed.wordpress,
         }
     }
@@ -373,145 +406,4 @@ pub fn installed(folder: &Path) -> Option<Installed> {
             Entry::Done(installed) => Some(*installed),
             _ => None,
         })
-}
-
-/// Undoes one entry; it may have happened, half or not at all, and others may have changed the file since.
-fn put_back(entry: &Entry, folder: &Path) -> io::Result<()> {
-    match entry {
-        Entry::Done(_) => Ok(()),
-        Entry::Scratch { path } if path.is_dir() => fs::remove_dir_all(path),
-        Entry::Scratch { path } => gone(fs::remove_file(path)),
-        Entry::Folder { path } => match fs::remove_dir(path) {
-            // Somebody else keeps something in it.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            result => gone(result),
-        },
-        Entry::File {
-            path,
-            before,
-            after,
-        } => {
-            gone(fs::remove_file(beside(path)))?;
-            let now = match fs::read(path) {
-                Ok(now) => Some(now),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
-            };
-            match (before, now) {
-                (None, None) => Ok(()),
-                (None, Some(now)) => unmake(path, &now, after),
-                (Some(before), now) => {
-                    let now = now.as_deref().map(digest);
-                    if now.as_ref() == Some(&before.digest) {
-                        // The content never changed; mode and owner were kept with it.
-                        return Ok(());
-                    }
-                    if now.as_ref() == Some(after) || now.is_none() {
-                        let old = fs::read(folder.join("backup").join(&before.backup))?;
-                        return swap(path, &old, before.mode, before.uid, before.gid);
-                    }
-                    take_lines_away(path)
-                }
-            }
-        }
-    }
-}
-
-/// Removes a file that was not there before. Others may have written into a `.htaccess` meanwhile: their lines stay.
-fn unmake(path: &Path, now: &[u8], after: &str) -> io::Result<()> {
-    if digest(now) != after && is_shared(path) {
-        return take_lines_away(path);
-    }
-    gone(fs::remove_file(path))
-}
-
-/// A file that others changed after us: only our own lines go.
-fn take_lines_away(path: &Path) -> io::Result<()> {
-    let file = File::open(path)?;
-    file.lock()?;
-    let now = fs::read(path)?;
-    let new = match is_shared(path) {
-        true => htaccess::without_block(&now),
-        false => nginx::without_include(&now),
-    };
-    if new == now {
-        return Ok(());
-    }
-    let data = fs::metadata(path)?;
-    swap(path, &new, data.mode() & 0o7777, data.uid(), data.gid())
-}
-
-/// Whether others write that file too.
-fn is_shared(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == ".htaccess")
-}
-
-fn make_folder(path: &Path, mode: u32, owner: Option<Owner>) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(path)?;
-    // Whatever the umask says: suEXEC refuses what a group may write.
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    give(path, owner)
-}
-
-fn give(path: &Path, owner: Option<Owner>) -> io::Result<()> {
-    match owner {
-        Some(owner) => chown(path, Some(owner.uid), Some(owner.gid)),
-        None => Ok(()),
-    }
-}
-
-/// The file that becomes `path`.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{name}{NEW}"))
-}
-
-/// Writes a new file in one step.
-fn put(path: &Path, content: &[u8], mode: u32, owner: Option<Owner>) -> io::Result<()> {
-    let new = beside(path);
-    write_whole(&new, content, mode)?;
-    give(&new, owner)?;
-    fs::rename(&new, path)
-}
-
-/// Replaces a file in one step, with this mode and owner. Where the owner cannot be kept, the file is written in place.
-fn swap(path: &Path, content: &[u8], mode: u32, uid: u32, gid: u32) -> io::Result<()> {
-    let new = beside(path);
-    write_whole(&new, content, mode)?;
-    let data = fs::metadata(&new)?;
-    let is_owned = (data.uid(), data.gid()) == (uid, gid);
-    if is_owned || chown(&new, Some(uid), Some(gid)).is_ok() {
-        // chown takes special bits away.
-        fs::set_permissions(&new, Permissions::from_mode(mode))?;
-        return fs::rename(&new, path);
-    }
-    fs::remove_file(&new)?;
-    let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    gone(fs::remove_file(path))?;
-    let mut options = OpenOptions::new();
-    // Nobody else may read it before its own mode says so.
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()
-}
-
-/// A file that is not there is as good as removed.
-fn gone(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }

@@ -9,6 +9,8 @@
 //! WordPress's own files are never touched but for our lines in its `.htaccess`, and those only after the throw-away folder
 //! has shown that they will work. An access key is sent to the site itself, never shown and never written.
 
+mod back;
+mod files;
 mod htaccess;
 mod journal;
 mod ladder;
@@ -97,6 +99,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let result = Setup::begin(&options, &mut screen, home).and_then(|setup| match options.task {
         Task::Install | Task::DryRun => setup.install(&mut screen),
         Task::Undo | Task::Uninstall | Task::Purge => setup.take_away(&mut screen),
+        Task::Recover => setup.recover(&mut screen),
     });
     match result {
         Ok(code) => ExitCode::from(code),
@@ -200,7 +203,7 @@ impl<'o> Setup<'o> {
             screen.keep(&self.prefix.join("install.log"));
         }
         if journal.is_open() {
-            report_failures(journal.roll_back())?;
+            report_failures(self.roll_back(&mut journal))?;
             screen.line(
                 Mark::Warn,
                 "an earlier run was interrupted; what it had changed is put back",
@@ -216,7 +219,7 @@ impl<'o> Setup<'o> {
     fn install_with(&self, journal: &mut Journal, screen: &mut Screen) -> Result<u8, Stop> {
         screen.heading("Looking around");
         let sight = self.look(screen)?;
-        let (sight, view) = self.go_and_see(sight, screen);
+        let view = self.go_and_see(&sight, screen);
         let plan = self.plan(&sight, &view, journal, screen)?;
         if plan.is_in_place() && journal.installed().is_some() {
             return self.confirm(&sight, &view, &plan, screen);
@@ -276,26 +279,16 @@ impl<'o> Setup<'o> {
         Ok(sight)
     }
 
-    /// Asks the site's own address; where a redirect leads to the same site, from then on that address.
-    fn go_and_see(&self, mut sight: Sight, screen: &mut Screen) -> (Sight, View) {
+    /// Asks the site's own address.
+    fn go_and_see(&self, sight: &Sight, screen: &mut Screen) -> View {
         if !self.options.web_test {
             screen.line(
                 Mark::Warn,
                 "no request is sent to the site; nothing will be proven",
             );
-            return (sight, View::Unseen);
+            return View::Unseen;
         }
-        let mut seen = self.see(&sight.address, screen);
-        if let View::Seen { front, .. } = &seen
-            && let Some(other) = front.same_site_elsewhere(&sight.address)
-        {
-            screen.line(
-                Mark::Warn,
-                &format!("the home address is redirected; webhooks must use {other}/ in Bento"),
-            );
-            sight.address = other;
-            seen = self.see(&sight.address, screen);
-        }
+        let seen = self.see(&sight.address, screen);
         match &seen {
             View::Unseen => screen.line(Mark::Warn, "the site cannot be reached from here"),
             View::Seen { front, server, .. } => {
@@ -308,7 +301,7 @@ impl<'o> Setup<'o> {
                 screen.line(Mark::Ok, &text);
             }
         }
-        (sight, seen)
+        seen
     }
 
     fn see(&self, address: &str, screen: &mut Screen) -> View {
@@ -430,12 +423,12 @@ impl<'o> Setup<'o> {
             Mark::Ok,
             "files in place, program starts, database can be written",
         );
-        if matches!(plan.route, Routing::Nginx { .. }) {
-            nginx::check(self.options)?;
-        }
         plan.write_shared(journal).map_err(sentence)?;
         if matches!(plan.route, Routing::Nginx { .. }) {
-            nginx::reload(self.options, view_web(view), &sight.settings.access_key)?;
+            nginx::reload(
+                self.options,
+                view_web(view).map(|web| (web, &sight.settings.access_key)),
+            )?;
         }
         if let View::Seen { web, front, .. } = view {
             screen.line(Mark::Ok, &format!("routing written, {}", front.check(web)?));
@@ -504,12 +497,7 @@ impl<'o> Setup<'o> {
     /// Puts everything back and says why.
     fn give_up(&self, why: &str, view: &View, journal: &mut Journal, screen: &mut Screen) -> Stop {
         screen.line(Mark::No, why);
-        let is_nginx = self.options.recipe == Recipe::Nginx;
-        let mut failures = journal.roll_back();
-        if is_nginx {
-            failures
-                .extend(nginx::reload(self.options, None, &crate::secret::Secret::new("")).err());
-        }
+        let mut failures = self.roll_back(journal);
         if let View::Seen { web, front, .. } = view {
             failures.extend(front.check(web).err());
         }
@@ -522,16 +510,24 @@ impl<'o> Setup<'o> {
         }
     }
 
+    /// Puts back what the last run left half done. Lists what could not be put back.
+    fn roll_back(&self, journal: &mut Journal) -> Vec<String> {
+        let is_nginx = journal.touches(&self.options.nginx);
+        let mut failures = journal.roll_back();
+        if is_nginx {
+            failures.extend(nginx::reload(self.options, None).err());
+        }
+        failures
+    }
+
     fn farewell(&self, sight: &Sight, view: &View, screen: &mut Screen) -> u8 {
         let program = plan::program_in(&self.prefix);
         let name = screen.path(&program);
         let code = match view {
             View::Seen { .. } => {
-                let addresses = match sight.address == sight.settings.home {
-                    true => "the addresses in Bento stay as they are",
-                    false => "in Bento, use addresses that begin as shown above",
-                };
-                screen.result(&format!("Done. Webhooks now bypass PHP; {addresses}."));
+                screen.result(
+                    "Done. Webhooks now bypass PHP; the addresses in Bento stay as they are.",
+                );
                 0
             }
             View::Unseen => {
@@ -681,7 +677,7 @@ fn report_failures(failures: Vec<String>) -> Result<(), Stop> {
     match failures.as_slice() {
         [] => Ok(()),
         failures => Err(Stop::failed(format!(
-            "Not everything could be put back: {}",
+            "Not everything could be put back; the former content is in backup/. {}",
             failures.join("; ")
         ))),
     }

@@ -27,6 +27,7 @@ pub(super) fn plan(
     prefix: &Path,
     program: Vec<u8>,
 ) -> Result<Plan, String> {
+    check(options).map_err(|why| format!("{why}. Nothing was changed."))?;
     let folder = &options.nginx;
     let root = document_root(sight);
     let sites = sites(folder, &root);
@@ -57,8 +58,8 @@ pub(super) fn plan(
     Ok(Plan::nginx(prefix, program, own, shared.collect()))
 }
 
-/// Judges what nginx has now, and whether somebody starts the program.
-pub(super) fn check(options: &Options) -> Result<(), String> {
+/// Judges what nginx has now, and whether somebody would start the program.
+fn check(options: &Options) -> Result<(), String> {
     if UnixStream::connect(&options.socket).is_err() {
         return Err(format!(
             "nobody listens at {}; start fcgiwrap there as the site's user, as examples/ shows",
@@ -69,10 +70,12 @@ pub(super) fn check(options: &Options) -> Result<(), String> {
 }
 
 /// Tests the new configuration, has nginx take it, and waits until it counts.
-pub(super) fn reload(options: &Options, web: Option<&Web>, key: &Secret) -> Result<(), String> {
+pub(super) fn reload(options: &Options, site: Option<(&Web, &Secret)>) -> Result<(), String> {
     test(options)?;
     nginx(options, &["-s", "reload"])?;
-    let Some(web) = web else { return Ok(()) };
+    let Some((web, key)) = site else {
+        return Ok(());
+    };
     let begun = Instant::now();
     while begun.elapsed() < RELOAD_TIME {
         let nonce = nonce();

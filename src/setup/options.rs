@@ -25,6 +25,7 @@ Usage: sh install.sh [OPTION]...      or      bento-webhooks setup [OPTION]...
   --undo         Put everything back as it was before the last run
   --uninstall    Put everything back as it was before the first run
   --purge        With --uninstall: remove backups and log too
+  --recover      Only put back what an interrupted run has left behind
   --quiet        Say only what is wrong, and the result
   --verbose      Say more
   --no-color     No colours, as without a terminal or with NO_COLOR
@@ -48,6 +49,8 @@ pub(super) enum Task {
     Uninstall,
     /// The same, and backups and log go too.
     Purge,
+    /// Whatever else is asked for: put back what an interrupted run has left.
+    Recover,
 }
 
 /// Which way of routing.
@@ -103,7 +106,7 @@ impl Options {
     pub(super) fn read(arguments: Vec<OsString>) -> Result<Asked, String> {
         use lexopt::prelude::{Long, Short, ValueExt as _};
         let mut options = Options::none();
-        let mut purge = false;
+        let (mut purge, mut recover) = (false, false);
         let mut parser = lexopt::Parser::from_args(arguments);
         let wrong = |error: lexopt::Error| error.to_string();
         while let Some(argument) = parser.next().map_err(wrong)? {
@@ -124,6 +127,7 @@ impl Options {
                 Long("no-web-test") => options.web_test = false,
                 Long("no-color") => options.color = false,
                 Long("purge") => purge = true,
+                Long("recover") => recover = true,
                 Long("quiet") | Short('q') => options.voice = Voice::Quiet,
                 Long("verbose") | Short('v') => options.voice = Voice::Verbose,
                 Long("dry-run") => options.set(Task::DryRun)?,
@@ -138,6 +142,9 @@ impl Options {
             (_, false) => {}
             (Task::Uninstall, true) => options.task = Task::Purge,
             _ => return Err("--purge goes with --uninstall".to_owned()),
+        }
+        if recover {
+            options.task = Task::Recover;
         }
         Ok(Asked::Work(options))
     }
@@ -199,6 +206,7 @@ mod tests {
             ("--dry-run --yes", Some(Task::DryRun)),
             ("--undo", Some(Task::Undo)),
             ("--purge --uninstall", Some(Task::Purge)),
+            ("--yes --undo --recover", Some(Task::Recover)),
             ("--uninstall --undo", None),
             ("--purge", None),
             ("--purge --undo", None),

@@ -146,9 +146,9 @@ impl Plan {
     ) -> Plan {
         let mut files: Vec<PathBuf> = own.iter().map(|(path, _)| path.clone()).collect();
         files.extend(shared.iter().map(|shared| shared.path.clone()));
-        let mut plan = Plan::outside(prefix, Runner::Other, Routing::Nginx { files });
+        let mut plan = Plan::outside(prefix, Runner::Owner, Routing::Nginx { files });
         plan.own
-            .push(Plan::executable(prefix, program, Runner::Other));
+            .push(Plan::executable(prefix, program, Runner::Owner));
         plan.own.extend(own.into_iter().map(|(path, text)| Own {
             path,
             content: text.into_bytes(),

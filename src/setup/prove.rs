@@ -4,7 +4,6 @@ use super::look::Sight;
 use crate::echo::digest;
 use crate::web::{Ask, Reply, Verdict, Web, nonce};
 use std::time::Duration;
-use url::Url;
 
 /// Size of the body that must arrive whole.
 const BODY: usize = 2048;
@@ -28,22 +27,6 @@ impl Front {
             location: reply.header("location").map(str::to_owned),
         };
         Ok((front, reply))
-    }
-
-    /// The address that the home page redirects to, if it is the same site under https or with or without `www`.
-    pub(super) fn same_site_elsewhere(&self, address: &str) -> Option<String> {
-        let (here, there) = (
-            Url::parse(address).ok()?,
-            Url::parse(self.location.as_deref()?).ok()?,
-        );
-        let bare = |url: &Url| -> Option<String> {
-            let host = url.host_str()?;
-            Some(host.strip_prefix("www.").unwrap_or(host).to_owned())
-        };
-        let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
-        let is_same = bare(&here)? == bare(&there)? && path(&here) == path(&there);
-        let other = there.as_str().trim_end_matches('/').to_owned();
-        (is_same && there.query().is_none() && other != address).then_some(other)
     }
 
     /// Whether the home page still answers as before; says how.

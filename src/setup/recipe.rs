@@ -125,7 +125,7 @@ pub(super) fn crontab(wordpress: &Path, program: &Path) -> String {
 pub(super) fn nginx_map(path: &str) -> String {
     let path = path.replace('.', "\\.");
     format!(
-        "# Which addresses are webhooks of WP Fusion. Written by bento-webhooks; to undo: bento-webhooks setup --undo
+        "# Which addresses are webhooks of WP Fusion; for the http level.
 map \"$uri?$args\" $bento_webhook {{
   default 0;
   \"~^{path}(?!wp-admin(?:/|\\?))(?:[^.?]*|(?:[^.?]*/)?index\\.php)\\?(?:.*&)?{QUERY}\" 1;
@@ -167,6 +167,31 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What setup writes is what an owner without root finds in `examples/`.
+    #[test]
+    fn the_examples_for_nginx_are_what_setup_writes() {
+        let [wordpress, program, socket] = [
+            "/home/USER/public_html",
+            "/home/USER/.bento-webhooks/bin/bento-webhooks",
+            "/run/bento-webhooks.sock",
+        ]
+        .map(Path::new);
+        for (name, text) in [
+            ("conf.d/bento-webhooks.conf", nginx_map("/")),
+            (
+                "snippets/bento-webhooks.conf",
+                nginx_location(wordpress, program, socket),
+            ),
+        ] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/nginx");
+            assert_eq!(
+                std::fs::read_to_string(folder.join(name)).unwrap(),
+                text,
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn paths_are_one_word_of_the_shell() {

@@ -6,7 +6,6 @@ use super::prove::Front;
 use super::screen::{Consent, Mark, Screen};
 use super::{Setup, Stop, nginx, report_failures};
 use crate::http::{Route, Trust};
-use crate::secret::Secret;
 use crate::web::Web;
 use std::fs;
 
@@ -28,7 +27,7 @@ impl Setup<'_> {
             .filter(|_| self.options.web_test)
             .and_then(home_page);
         if journal.is_open() {
-            report_failures(journal.roll_back())?;
+            report_failures(self.roll_back(&mut journal))?;
             screen.line(Mark::Ok, "what an interrupted run had changed is put back");
         }
         let failures = match self.options.task {
@@ -41,7 +40,7 @@ impl Setup<'_> {
             ..
         }) = installed
         {
-            nginx::reload(self.options, None, &Secret::new("")).map_err(Stop::failed)?;
+            nginx::reload(self.options, None).map_err(Stop::failed)?;
         }
         screen.line(Mark::Ok, "every file is as it was before");
         if let Some((web, before)) = web {
@@ -51,6 +50,23 @@ impl Setup<'_> {
             screen.line(Mark::Ok, &text);
         }
         self.finish(&journal, screen)
+    }
+
+    /// Puts back what an interrupted run has left behind, and nothing else.
+    pub(super) fn recover(self, screen: &mut Screen) -> Result<u8, Stop> {
+        if !self.prefix.join("journal").is_file() {
+            return Ok(0);
+        }
+        let mut journal = self.open_journal()?;
+        if journal.is_open() {
+            screen.keep(&self.prefix.join("install.log"));
+            report_failures(self.roll_back(&mut journal))?;
+            screen.result("Interrupted. Everything is put back as it was.");
+        }
+        if journal.is_empty() {
+            let _ = fs::remove_file(self.prefix.join("journal"));
+        }
+        Ok(0)
     }
 
     fn agree_to_purge(&self, screen: &mut Screen) -> Result<(), Stop> {

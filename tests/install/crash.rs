@@ -128,3 +128,33 @@ fn a_killed_installation_is_put_right_by_the_next() {
     );
     program_answers(shop);
 }
+
+/// install.sh outlives its program, whose end by Ctrl-C, by a lost line or by anything else is put back at once.
+#[test]
+fn an_interruption_is_put_back_at_once() {
+    let Some(apache) = shop() else { return };
+    let shop = &apache.shop;
+    let before = shop.tree();
+    for signal in ["INT", "HUP", "TERM", "KILL"] {
+        let mut command = shop.command("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "--trace=rename"]);
+        // The last of them puts our lines into the .htaccess.
+        command.arg(format!("--inject=rename:signal={signal}:when=5"));
+        command
+            .arg("sh")
+            .arg(archive().join("install.sh"))
+            .arg("--yes");
+        let ended = Ended::of(&command.stdin(Stdio::null()).output().unwrap());
+        assert_eq!(ended.code, Some(1), "{signal} {ended:?}");
+        assert!(
+            ended.said.contains("Everything is put back as it was."),
+            "{signal} {ended:?}"
+        );
+        assert_eq!(
+            shop.tree().difference(&before),
+            [""; 0],
+            "{signal} {ended:?}"
+        );
+        home_is_up(shop);
+    }
+}

@@ -8,7 +8,6 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use super::shop::Shop;
-use super::user::User;
 use crate::support::database::Server;
 
 /// An unpacked archive: install.sh and the program.
@@ -49,45 +48,6 @@ impl Ended {
             said: text(&output.stdout),
             errors: text(&output.stderr),
         }
-    }
-
-    /// Everything it said, with what differs from run to run put into one form.
-    pub fn golden(&self, shop: &Shop) -> String {
-        let mut text = format!("{}{}exit {:?}\n", self.said, self.errors, self.code);
-        for (from, to) in [
-            (shop.address.as_str(), "http://shop.example"),
-            (&shop.root.display().to_string(), "/srv/shop"),
-            (shop.database.name(), "shop_wp"),
-            (env!("CARGO_PKG_VERSION"), "VERSION"),
-        ] {
-            text = text.replace(from, to);
-        }
-        for user in [&shop.owner, &User::server()] {
-            let name = if *user == shop.owner {
-                "shop"
-            } else {
-                "www-data"
-            };
-            text = text.replace(&format!("user {}\n", user.name), &format!("user {name}\n"));
-        }
-        let mut words = Vec::new();
-        for line in text.split_inclusive('\n') {
-            let mut before = String::new();
-            for word in line.split_inclusive(' ') {
-                let is_time = word.starts_with("ms")
-                    && before.trim().trim_start_matches('(').parse::<u32>().is_ok();
-                words.push(if is_time {
-                    before
-                        .replace(|c: char| c.is_ascii_digit(), "")
-                        .replacen(' ', "N ", 1)
-                } else {
-                    before
-                });
-                before = word.to_owned();
-            }
-            words.push(before);
-        }
-        words.concat()
     }
 }
 
@@ -133,6 +93,13 @@ impl Shop {
 pub struct Tree(BTreeMap<PathBuf, (u32, u32, u32, Vec<u8>)>);
 
 impl Tree {
+    /// Everything in a folder.
+    pub fn of(folder: &Path) -> Tree {
+        let mut tree = Tree(BTreeMap::new());
+        tree.add(folder, Path::new(""));
+        tree
+    }
+
     fn add(&mut self, path: &Path, except: &Path) {
         if path == except {
             return;

@@ -22,6 +22,7 @@ mod apache;
 mod guard;
 mod installer;
 mod nginx;
+mod others;
 mod shop;
 mod user;
 
@@ -29,5 +30,6 @@ pub use apache::{Apache, Gateway, Host, Hosting, Php};
 pub use guard::Guarded;
 pub use installer::{Ended, Tree, archive};
 pub use nginx::{Nginx, start_fcgiwrap};
+pub use others::Other;
 pub use shop::{HOME_PAGE, KEY, Layout, Shop};
 pub use user::{User, is_root};
