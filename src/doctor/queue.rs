@@ -133,6 +133,14 @@ pub(super) fn after(patient: &Patient) -> Vec<Finding> {
     if let Err(finding) = seen(patient) {
         return vec![finding];
     }
+    // A worker has nothing to do on a site that has no Bento.
+    if !patient
+        .settings
+        .get()
+        .is_some_and(|settings| settings.uses_bento)
+    {
+        return vec![Finding::skipped("needs wpf.settings")];
+    }
     if let Err(finding) = answers::ask_for_work(patient) {
         return vec![finding];
     }
