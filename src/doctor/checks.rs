@@ -235,7 +235,7 @@ pub(super) const CHECKS: &[Check] = &[
     check(
         "web.after",
         "work goes on when the answer is out",
-        &["web.post"],
+        &["web.post", "db.rights"],
         queue::after,
     ),
     check(
@@ -268,12 +268,15 @@ pub(super) const CHECKS: &[Check] = &[
         &["db.tables"],
         queue::state,
     ),
-    check(
-        "queue.worker",
-        "somebody works on what waits",
-        &["db.tables"],
-        queue::worker,
-    ),
+    Check {
+        after: &["web.after"],
+        ..check(
+            "queue.worker",
+            "somebody works on what waits",
+            &["db.tables"],
+            queue::worker,
+        )
+    },
     check(
         "hook.last",
         "when the last webhook came",

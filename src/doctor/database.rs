@@ -99,10 +99,19 @@ pub(super) fn rights(patient: &Patient) -> Vec<Finding> {
             )]
         }
         Ok(missing) => vec![Finding::failure(
-            format!("the database user lacks {}", missing.join(", ")),
+            format!("the database user lacks {}", first(&missing)),
             "Webhooks cannot be written, and the sender is told to come back for nothing.",
             "give the user all rights on this database, in your host's panel under MySQL databases",
         )],
+    }
+}
+
+/// The first few of a list, and how many more there are.
+fn first(list: &[String]) -> String {
+    let shown = list.get(..3).unwrap_or(list).join(", ");
+    match list.len() {
+        0..=3 => shown,
+        count => format!("{shown} and {} more", count - 3),
     }
 }
 

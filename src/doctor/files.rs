@@ -86,7 +86,7 @@ pub(super) fn block(patient: &Patient) -> Vec<Finding> {
 /// Our files of nginx, and our line in the site's own.
 fn nginx(files: &[PathBuf]) -> Finding {
     let is_ours =
-        |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("bento-webhooks"));
+        |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("bento"));
     match files.iter().find(|path| !is_ours(path)) {
         None => Finding::ok("nginx has our lines"),
         Some(path) => Finding::failure(

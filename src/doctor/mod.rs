@@ -201,6 +201,11 @@ fn examine(order: &Order) -> u8 {
         let texts = results.values_mut().flatten().flat_map(Finding::texts);
         texts.for_each(|text| *text = short(text));
     }
+    if patient.config.is_err() && order.form == Form::Brief {
+        // That nothing else can be examined goes without saying.
+        let says = |own: &Finding| !matches!(own.level, Level::Skipped | Level::Info);
+        results.retain(|_, findings| findings.iter().any(says));
+    }
     let checks = to_run
         .into_iter()
         .filter(|check| results.contains_key(check.id));

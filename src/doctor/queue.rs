@@ -53,7 +53,8 @@ pub(super) fn state(patient: &Patient) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let waiting = overview.waiting + overview.running;
-    let reason = overview.rows.iter().map(|row| row.reason.as_str());
+    let rows = overview.rows.iter().filter(|row| row.state != "buried");
+    let reason = rows.map(|row| row.reason.as_str());
     let reason = reason
         .filter(|reason| !reason.is_empty())
         .map(one_line)
@@ -131,6 +132,14 @@ pub(super) fn after(patient: &Patient) -> Vec<Finding> {
     }
     if let Err(finding) = seen(patient) {
         return vec![finding];
+    }
+    // A worker has nothing to do on a site that has no Bento.
+    if !patient
+        .settings
+        .get()
+        .is_some_and(|settings| settings.uses_bento)
+    {
+        return vec![Finding::skipped("needs wpf.settings")];
     }
     if let Err(finding) = answers::ask_for_work(patient) {
         return vec![finding];
