@@ -158,11 +158,11 @@ impl Sight {
         self.ground.front.join(".htaccess")
     }
 
-    /// Makes the program's own tables.
-    pub(super) fn prepare_database(&self) -> Result<(), String> {
+    /// Makes the program's own tables; false where the database user may not.
+    pub(super) fn prepare_database(&self) -> Result<bool, String> {
         let sentence = |trouble: crate::outcome::Trouble| trouble.to_string();
         let mut site = Site::connect(&self.config).map_err(sentence)?;
-        site.prepare().map(|_| ()).map_err(sentence)
+        site.prepare().map_err(sentence)
     }
 
     /// How long ago a worker was last seen, in milliseconds.

@@ -421,7 +421,7 @@ impl<'o> Setup<'o> {
         sight.prepare_database()?;
         screen.line(
             Mark::Ok,
-            "files in place, program starts, database can be written",
+            "files in place, program starts, database can be used",
         );
         plan.write_shared(journal).map_err(sentence)?;
         if matches!(plan.route, Routing::Nginx { .. }) {
@@ -460,6 +460,13 @@ impl<'o> Setup<'o> {
         let proven = prover.all(|text| screen.line(Mark::Ok, text))?;
         match prover.after()? {
             Afterwards::RanOn => screen.line(Mark::Ok, "work after the answer: worker ran on"),
+            Afterwards::NothingKept => {
+                screen.line(
+                    Mark::Warn,
+                    "the database user may not make tables: nothing can be kept for later",
+                );
+                return Ok(proven);
+            }
             Afterwards::Cron => screen.line(Mark::Ok, "work after the answer: left to cron"),
             // Webhooks are answered all the same; only what Bento cannot do at once has to wait.
             Afterwards::Stopped => {
@@ -571,7 +578,7 @@ It works if bento-webhooks answers that the access key is missing. If your home 
     fn open_journal(&self) -> Result<Journal, Stop> {
         Journal::open(&self.prefix, self.owner).map_err(|error| {
             Stop::failed(format!(
-                "{}: {error}. Nothing was changed.",
+                "{}: {error}; --prefix names another place. Nothing was changed.",
                 self.prefix.display()
             ))
         })

@@ -50,6 +50,8 @@ impl Front {
 pub(super) enum Afterwards {
     /// A worker does it at once.
     RanOn,
+    /// There is none: the database user may not make the tables for it.
+    NothingKept,
     /// The owner wants cron to do it.
     Cron,
     /// The host ends it with the request: cron must do it.
@@ -142,6 +144,9 @@ impl Prover<'_> {
 
     /// Whether a worker that a request has started goes on when the answer is out.
     pub(super) fn after(&self) -> Result<Afterwards, String> {
+        if !self.sight.prepare_database()? {
+            return Ok(Afterwards::NothingKept);
+        }
         if self.sight.config.own().worker() == Worker::Cron {
             return Ok(Afterwards::Cron);
         }

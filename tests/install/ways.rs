@@ -509,3 +509,17 @@ fn work_may_be_left_to_cron() {
         "{ended:?}"
     );
 }
+
+/// Webhooks are answered all the same, and the owner is told.
+#[test]
+fn a_database_user_who_may_not_make_tables_is_named() {
+    let Some(apache) = apache() else { return };
+    let shop = &apache.shop;
+    let name = shop.database.name();
+    let revoke = format!("REVOKE CREATE ON {name}.* FROM '{name}'@'localhost'");
+    shop.sql(&[&revoke, "FLUSH PRIVILEGES"]);
+    let ended = shop.install(&["--yes"]);
+    assert!(ended.said.contains("may not make tables"), "{ended:?}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    program_answers(shop);
+}
