@@ -1,17 +1,23 @@
 #!/bin/sh
-# Shows bento-webhooks at work: ./install.sh demo. Every command that changes this machine is printed before
-# it runs. Nothing happens before the last line, so that half a download does nothing.
+# Installs bento-webhooks on a WordPress site, or takes it away: see --help. Unpacks, checks and asks nothing more: the
+# work is done by the program itself (bento-webhooks setup). Nothing happens before the last line, so that half a download
+# does nothing.
 set -eu
 
 usage() {
-  cat <<'EOF'
-usage: ./install.sh demo
+  cat <<'TEXT'
+usage: sh install.sh [OPTION]...    put bento-webhooks in front of WP Fusion on
+                                    this site; looks first and asks once
+       ./install.sh demo            see it work in a WordPress database of its own
 
-  demo      Sends four webhooks through the program and shows the rows before
-            and after, in a WordPress database of its own that goes away again.
-            Needs Rust; MariaDB and a C compiler are installed if missing.
-  --help    This text.
-EOF
+The demo sends four webhooks through the program and shows the rows before and
+after. It needs Rust; MariaDB and a C compiler are installed if missing.
+
+  --path DIR, --url URL, --yes, --dry-run, --recipe auto|1..6|nginx,
+  --prefix DIR, --owner, --nginx DIR, --socket FILE, --no-web-test,
+  --undo, --uninstall [--purge], --recover, --quiet, --verbose, --no-color,
+  --help, --version
+TEXT
 }
 
 fail() {
@@ -77,13 +83,78 @@ demo() {
   show cargo run --quiet --release --locked --example demo
 }
 
+# The sentence for those who have only this script.
+no_program() {
+  fail "there is no program beside me; unpack the whole archive from
+https://github.com/bento-webhooks/bento-webhooks/releases and run me there"
+}
+
+# Checks the program against SHA256SUMS, where an archive brought both.
+check_sum() {
+  if [ ! -f "$here/SHA256SUMS" ]; then return 0; fi
+  wanted=$(sed -n 's/^\([0-9a-f]*\) [ *]\(\.\/\)\{0,1\}bento-webhooks$/\1/p' "$here/SHA256SUMS")
+  if command -v sha256sum >/dev/null; then
+    found=$(sha256sum <"$1")
+  elif command -v shasum >/dev/null; then
+    found=$(shasum -a 256 <"$1")
+  elif command -v openssl >/dev/null; then
+    found=$(openssl dgst -sha256 -r <"$1")
+  else
+    checked=', checksum not checked: no sha256sum here'
+    return 0
+  fi
+  if [ -z "$wanted" ] || [ "${found%% *}" != "$wanted" ]; then
+    fail "the program is not the one in SHA256SUMS; upload the archive again, in binary mode"
+  fi
+  checked=', checksum ok'
+}
+
+# Sets program: the one from the archive, or one made from the source that this script lies in.
+find_program() {
+  checked=
+  program=$here/bento-webhooks
+  if [ -f "$program" ]; then
+    check_sum "$program"
+    # A file manager may have lost the mode.
+    if [ ! -x "$program" ]; then chmod u+x "$program"; fi
+  elif [ -f "$here/Cargo.toml" ] && command -v cargo >/dev/null; then
+    show cargo build --quiet --release --locked --manifest-path "$here/Cargo.toml" --bin bento-webhooks
+    program=${CARGO_TARGET_DIR:-$here/target}/release/bento-webhooks
+  else
+    no_program
+  fi
+  version=$("$program" --version 2>/dev/null) || fail "$program cannot be started here: either this is no x86-64
+Linux, or programs may not be started from this folder (mounted noexec); move it below your home folder"
+}
+
+setup() {
+  # A web panel runs scripts with a web server's variables; the program would take them for a webhook.
+  unset GATEWAY_INTERFACE REQUEST_METHOD
+  find_program
+  case " $* " in
+    *' --quiet '* | *' -q '* | *' --help '* | *' -h '* | *' --version '* | *' -V '*) ;;
+    *) printf '%s for %s %s%s\n' "$version" "$(uname -m)" "$(uname -s)" "$checked" ;;
+  esac
+  # The program is told of an interruption as I am, and ends; I stay, to have it put everything back.
+  trap : INT TERM HUP
+  code=0
+  "$program" setup "$@" || code=$?
+  if [ "$code" -gt 128 ]; then
+    "$program" setup "$@" --recover || fail "not everything could be put back; run me again"
+    code=1
+  fi
+  exit "$code"
+}
+
 main() {
+  here=$(cd "$(dirname "$0")" && pwd)
   case "$#:${1-}" in
     1:demo)
-      cd "$(dirname "$0")"
+      cd "$here"
       demo
       ;;
     1:--help | 1:-h) usage ;;
+    0: | *:-*) setup "$@" ;;
     *)
       usage >&2
       exit 2

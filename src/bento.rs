@@ -98,6 +98,18 @@ impl fmt::Debug for WelcomeEvent {
     }
 }
 
+/// What doctor sees of Bento.
+pub struct Look {
+    /// Status of the answer.
+    pub status: u16,
+    /// Its `Date`.
+    pub date: Option<String>,
+    /// Time until its head was there.
+    pub took: Duration,
+    /// All tags, or why not.
+    pub tags: Result<Vec<(u64, String)>, Trouble>,
+}
+
 /// A connection to Bento for one webhook.
 pub struct Bento<'a> {
     account: Account<'a>,
@@ -153,20 +165,30 @@ impl<'a> Bento<'a> {
 
     /// All tags with id and name, in Bento's order; tags without a name are left out.
     pub fn tags(&self) -> Result<Vec<(u64, String)>, Trouble> {
+        tag_list(self.get("/fetch/tags", &[])?)
+    }
+
+    /// A look at Bento for doctor; errs when there is no answer at all.
+    pub fn look(&self) -> Result<Look, Trouble> {
+        let start = Instant::now();
         let response = self.get("/fetch/tags", &[])?;
-        if response.status().as_u16() != 200 {
-            return Err(refused(&response));
-        }
-        let answer = read_json(response)?;
-        let Some(list) = answer.get("data").and_then(Value::as_array) else {
-            return Err(Trouble::bento("the list of tags has an unknown shape"));
-        };
-        let tag = |tag: &Value| {
-            let id = tag.get("id").and_then(id_text)?.parse().ok()?;
-            let name = tag.get("attributes")?.get("name")?.as_str()?;
-            Some((id, name.to_owned()))
-        };
-        Ok(list.iter().filter_map(tag).collect())
+        let date = response.headers().get("date");
+        Ok(Look {
+            status: response.status().as_u16(),
+            date: date.and_then(|date| Some(date.to_str().ok()?.to_owned())),
+            took: start.elapsed(),
+            tags: tag_list(response),
+        })
+    }
+
+    /// The keys of all fields, in Bento's order.
+    pub fn fields(&self) -> Result<Vec<String>, Trouble> {
+        let field = |attributes: &Value| Some(attributes.get("key")?.as_str()?.to_owned());
+        let list = attribute_list(self.get("/fetch/fields", &[])?)?;
+        Ok(list
+            .iter()
+            .filter_map(|(_, attributes)| field(attributes))
+            .collect())
     }
 
     /// Stores fields of a person in Bento, in one call.
@@ -244,6 +266,31 @@ impl<'a> Bento<'a> {
     fn authorization(&self) -> String {
         format!("Basic {}", STANDARD.encode(self.account.key.expose()))
     }
+}
+
+/// Tags in an answer.
+fn tag_list(response: Response<Body>) -> Result<Vec<(u64, String)>, Trouble> {
+    let tag = |(id, attributes): &(Value, Value)| {
+        let id = id_text(id)?.parse().ok()?;
+        Some((id, attributes.get("name")?.as_str()?.to_owned()))
+    };
+    Ok(attribute_list(response)?.iter().filter_map(tag).collect())
+}
+
+/// Id and attributes of everything in the list that an answer holds.
+fn attribute_list(response: Response<Body>) -> Result<Vec<(Value, Value)>, Trouble> {
+    if response.status().as_u16() != 200 {
+        return Err(refused(&response));
+    }
+    let mut answer = read_json(response)?;
+    let Some(Value::Array(list)) = answer.get_mut("data").map(Value::take) else {
+        return Err(Trouble::bento("the list of tags has an unknown shape"));
+    };
+    let entry = |mut entry: Value| {
+        let attributes = entry.get_mut("attributes")?.take();
+        Some((entry.get_mut("id")?.take(), attributes))
+    };
+    Ok(list.into_iter().filter_map(entry).collect())
 }
 
 /// The subscriber in an answer, or `None` when Bento says that it knows nobody.

@@ -4,6 +4,7 @@ mod arguments;
 mod queue;
 mod work;
 
+use crate::{doctor, setup};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -21,13 +22,23 @@ struct Command {
     run: fn(Vec<OsString>) -> ExitCode,
 }
 
+const fn command(
+    name: &'static str,
+    about: &'static str,
+    run: fn(Vec<OsString>) -> ExitCode,
+) -> Command {
+    Command { name, about, run }
+}
+
 /// All commands, in the order of `--help`.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
-    Command { name: "queue", about: "Show what waits, runs or was given up", run: queue::show },
-    Command { name: "retry", about: "Try a row of the queue again now, or all", run: queue::retry },
-    Command { name: "drop", about: "Remove a row of the queue", run: queue::discard },
-    Command { name: "work", about: "Do what waits in the queue", run: work::run },
+    command("setup", "Install the routing on this site, or take it away", setup::run),
+    command("doctor", "Find out what is broken, and the next step", doctor::run),
+    command("queue", "Show what waits, runs or was given up", queue::show),
+    command("retry", "Try a row of the queue again now, or all", queue::retry),
+    command("drop", "Remove a row of the queue", queue::discard),
+    command("work", "Do what waits in the queue", work::run),
 ];
 
 /// Runs the command.

@@ -20,6 +20,7 @@ pub mod clock;
 pub mod command;
 #[cfg(test)]
 mod dice;
+pub mod doctor;
 pub mod echo;
 pub mod http;
 pub mod inbox;
@@ -37,6 +38,7 @@ pub mod report;
 pub mod roles;
 pub mod secret;
 pub mod settings;
+pub mod setup;
 pub mod site;
 pub mod text;
 pub mod translations;

@@ -87,6 +87,15 @@ impl Roles {
         })
     }
 
+    /// Whether the role itself gives the capability.
+    pub fn grants(&self, slug: &str, capability: &str) -> bool {
+        self.find(slug).is_some_and(|role| {
+            role.capabilities
+                .iter()
+                .any(|(name, on)| *on && name == capability)
+        })
+    }
+
     /// The roles in a user's capabilities row, in its order.
     pub fn held<'a>(&self, row: &'a [(Key, Value)]) -> Vec<&'a Key> {
         row.iter()

@@ -77,6 +77,8 @@ pub struct Settings {
     pub bento_key: Secret,
     /// Bento's site uuid.
     pub site_uuid: String,
+    /// The CRM that WP Fusion is set to, in its own short name.
+    pub crm: String,
     /// Whether WP Fusion is connected to Bento and not to another CRM.
     pub uses_bento: bool,
     /// Staging mode, or a copy of the site under another address: nothing may be loaded.
@@ -127,6 +129,11 @@ impl TagNames {
         TagNames(pairs.into_iter().collect())
     }
 
+    /// All ids and names, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()))
+    }
+
     /// The name of the tag with this id.
     pub fn get(&self, id: &str) -> Option<&str> {
         self.0.get(id).map(String::as_str)
@@ -168,6 +175,7 @@ impl Settings {
             access_key: Secret::new(text("access_key")),
             bento_key: Secret::new(text("bento_api_key").trim().to_owned()),
             site_uuid: text("site_uuid").trim().to_owned(),
+            crm: text("crm"),
             uses_bento: text("crm") == "bento"
                 && !text("bento_api_key").is_empty()
                 && !text("site_uuid").is_empty(),

@@ -8,6 +8,7 @@ use crate::receive::{self, Life, Work, Worked};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const HELP: &str = "\
 Does what waits in the queue: webhooks that could not be done at once, and what
@@ -24,11 +25,14 @@ Usage: bento-webhooks work [--now | --until-empty] [--path DIR] [--site NUMBER]
   --site NUMBER  Of a network, this site only
 ";
 
+/// An answer is out after this time.
+const AFTER_ANSWER: Duration = Duration::from_secs(1);
+
 /// Runs the command. Exit code 1: it could not be done; standard error says why.
 pub(super) fn run(arguments: Vec<OsString>) -> ExitCode {
     let arguments = match Arguments::read(
         arguments,
-        &["--now", "--until-empty", "--help"],
+        &["--now", "--until-empty", "--after-answer", "--help"],
         &["--place"],
     ) {
         Ok(arguments) if arguments.has("--help") => {
@@ -43,6 +47,9 @@ pub(super) fn run(arguments: Vec<OsString>) -> ExitCode {
     if place.is_some() {
         // Started by a webhook: a session of its own, so that nothing that happens to the web server's process reaches it.
         let _ = rustix::process::setsid();
+    }
+    if arguments.has("--after-answer") {
+        std::thread::sleep(AFTER_ANSWER);
     }
     let work = Work {
         site: arguments.site,

@@ -166,7 +166,7 @@ fn meta(draft: &mut Draft, key: &str, value: &Value) {
 
 /// Whether Bento may write this usermeta key: not the columns of `users`, nor what rules over rights, sessions and this
 /// very link.
-pub(super) fn may_be_written(key: &str) -> bool {
+pub fn may_be_written(key: &str) -> bool {
     const COLUMNS: [&str; 13] = [
         "id",
         "user_login",

@@ -12,6 +12,7 @@ mod rights;
 mod tags;
 
 pub use draft::{Changes, Meta, User};
+pub use fields::may_be_written;
 
 use crate::bento::Subscriber;
 use crate::clean::Cleaner;

@@ -86,7 +86,13 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
         Ok(Webhook {
             action: Action::Test,
             ..
-        }) => Ok(Ending::Tested(Echo::of(request, &parameters)).into()),
+        }) => {
+            let echo = Echo::of(request, &parameters);
+            if echo.is_some() && parameters.get("after") == Some("1") {
+                start::proof(visit.site, visit.config, visit.place);
+            }
+            Ok(Ending::Tested(echo).into())
+        }
         Ok(webhook) => {
             let about = outcome(&webhook, None, Ending::Unchanged);
             let result = visit.take(webhook);

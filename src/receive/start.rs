@@ -3,6 +3,7 @@
 //! It must happen before the answer: a web server may end the first process the moment the answer is out. The second one
 //! holds none of its pipes and leaves its process group, so no server waits for it or ends it.
 
+use crate::inbox::Token;
 use crate::site::{Place, Site};
 use crate::wp_config::{Config, Worker};
 use std::path::PathBuf;
@@ -41,6 +42,22 @@ pub(super) fn worker(site: &mut Site<'_>, config: &Config, place: &Place) {
     if !site.hire(token, HORIZON).unwrap_or(false) {
         return;
     }
+    start(site, config, place, token, &[]);
+}
+
+/// Starts a worker that waits until the answer is out, so that doctor and setup can see whether work goes on then. A
+/// failure is for them to see.
+pub(super) fn proof(site: &mut Site<'_>, config: &Config, place: &Place) {
+    if config.own().worker() == Worker::Cron {
+        return;
+    }
+    let token = super::token();
+    if site.hire_for_proof(token).unwrap_or(false) {
+        start(site, config, place, token, &["--after-answer"]);
+    }
+}
+
+fn start(site: &mut Site<'_>, config: &Config, place: &Place, token: Token, more: &[&str]) {
     let arguments = [
         "work".to_owned(),
         "--place".to_owned(),
@@ -55,6 +72,7 @@ pub(super) fn worker(site: &mut Site<'_>, config: &Config, place: &Place) {
         }
         command
             .args(arguments)
+            .args(more)
             .env("BENTO_WEBHOOKS_WORDPRESS", config.wordpress())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -268,6 +268,17 @@ impl Site<'_> {
             .is_some_and(|reply| reply.affected == 1))
     }
 
+    /// Takes the worker's place for a process that is about to start, if it is free, whatever there is to do.
+    pub fn hire_for_proof(&mut self, token: Token) -> Result<bool, Trouble> {
+        let statement = format!(
+            "UPDATE `{}` SET worker = {NOW} + {WORKER}, hired = X'{}' WHERE id = 1 AND worker <= {NOW}",
+            self.tables.state,
+            token.hex()
+        );
+        let replies = self.send(&[statement.into()])?;
+        Ok(replies.first().is_some_and(|reply| reply.affected == 1))
+    }
+
     /// Gives the worker's place back.
     pub fn dismiss(&mut self, token: Token) -> Result<(), Trouble> {
         let statement = format!(

@@ -10,12 +10,14 @@
 //! So the lock holds over several web servers and nodes, and whatever engine WordPress's own tables use.
 
 mod door;
+mod health;
 mod inbox;
 mod options;
 mod trouble;
 mod users;
 
 pub use door::{Call, Limits, Others, Share, Stored, Turn, Why};
+pub use health::{SharedAddress, Table};
 pub use inbox::{Look, Overview, Shown};
 pub use options::{Counted, Place, Whereabouts};
 pub use users::{Closing, Found, Log, LogRow, NAMES_SLOT, Opened, user_slot};

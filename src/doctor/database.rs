@@ -1,0 +1,200 @@
+//! `db.*`: the connection, the rights, the tables, the users in them.
+
+use super::finding::Finding;
+use super::patient::{Connection, Patient};
+use crate::outcome::Trouble;
+use crate::site::{Site, Table, Whereabouts};
+use crate::wp_config::DbHost;
+use std::sync::Mutex;
+use std::time::Instant;
+use url::Url;
+
+const WHY: &str = "Every webhook needs the database; without it the sender is told to come back.";
+
+/// `db.connect`
+pub(super) fn connect(patient: &Patient) -> Vec<Finding> {
+    let Ok(config) = patient.config else {
+        return vec![Finding::skipped("needs wp.config")];
+    };
+    let start = Instant::now();
+    let mut site = match Site::connect(config) {
+        Ok(site) => site,
+        Err(trouble) => return vec![failed(&trouble)],
+    };
+    let took = start.elapsed().as_millis();
+    let (domain, path) = address(patient);
+    let place = match site.place(&Whereabouts::Address {
+        host: &domain,
+        path: &path,
+    }) {
+        Ok(place) => place,
+        Err(trouble) => return vec![failed(&trouble)],
+    };
+    let details = site.server();
+    let connection = Connection { site, place };
+    if patient.database.set(Mutex::new(connection)).is_err() {
+        return vec![Finding::skipped("was run twice")];
+    }
+    let way = match config.database().host() {
+        DbHost::Socket(_) | DbHost::DefaultSocket => "socket",
+        DbHost::Tcp { .. } => "TCP",
+    };
+    let mut findings = vec![Finding::ok(format!("database {took} ms"))];
+    if let Ok((version, encrypted, clock)) = details {
+        let tls = if encrypted { ", encrypted" } else { "" };
+        findings.push(Finding::info(format!(
+            "{} over {way}{tls}",
+            crate::text::one_line(&version)
+        )));
+        let ours = crate::clock::Clock::now().unix();
+        patient.note_skew("the database", i64::try_from(clock).unwrap_or(ours) - ours);
+    }
+    findings
+}
+
+/// Host and path of the site that is examined: `--url`, else WP_HOME, else a network's main site.
+fn address(patient: &Patient) -> (String, String) {
+    let config = patient.config.as_ref().ok().copied();
+    let home = config.and_then(|config| Url::parse(config.site().home()?).ok());
+    if let Some(url) = patient.url.as_ref().or(home.as_ref()) {
+        let port = url
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
+        return (format!("{host}{port}"), url.path().to_owned());
+    }
+    let network = config.and_then(|config| config.network());
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    (
+        text(network.and_then(|network| network.domain())),
+        text(network.and_then(|network| network.path())),
+    )
+}
+
+/// What a trouble with the database means; its text ends with what to check.
+pub(super) fn failed(trouble: &Trouble) -> Finding {
+    let text = trouble.to_string();
+    let (seen, next) = text.split_once("; ").unwrap_or((
+        &text,
+        "see whether the database server runs, in your host's panel",
+    ));
+    Finding::failure(seen, WHY, next)
+}
+
+/// `db.rights`
+pub(super) fn rights(patient: &Patient) -> Vec<Finding> {
+    let Some(mut connection) = patient.database() else {
+        return vec![Finding::skipped("needs db.connect")];
+    };
+    let site = &mut connection.site;
+    let missing = site
+        .tables_in_use()
+        .and_then(|tables| site.missing_rights(&tables));
+    match missing {
+        Err(trouble) => vec![failed(&trouble)],
+        Ok(missing) if missing.is_empty() => {
+            vec![Finding::info(
+                "the database user may read and write what is used",
+            )]
+        }
+        Ok(missing) => vec![Finding::failure(
+            format!("the database user lacks {}", first(&missing)),
+            "Webhooks cannot be written, and the sender is told to come back for nothing.",
+            "give the user all rights on this database, in your host's panel under MySQL databases",
+        )],
+    }
+}
+
+/// The first few of a list, and how many more there are.
+fn first(list: &[String]) -> String {
+    let shown = list.get(..3).unwrap_or(list).join(", ");
+    match list.len() {
+        0..=3 => shown,
+        count => format!("{shown} and {} more", count - 3),
+    }
+}
+
+/// `db.tables`
+pub(super) fn tables(patient: &Patient) -> Vec<Finding> {
+    let Some(mut connection) = patient.database() else {
+        return vec![Finding::skipped("needs db.connect")];
+    };
+    let tables = match connection.site.tables_in_use() {
+        Ok(tables) => tables,
+        Err(trouble) => return vec![failed(&trouble)],
+    };
+    // The first webhook makes ours; where WP Fusion has no log, nothing is logged.
+    let missing: Vec<&str> = tables
+        .iter()
+        .filter(|table| {
+            table.engine.is_none() && !table.ours && !table.name.ends_with("wpf_logging")
+        })
+        .map(|table| table.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        return vec![Finding::failure(
+            format!("there is no table {}", missing.join(", ")),
+            "The prefix in wp-config.php leads to tables that are not there, so no webhook can be worked on.",
+            "correct $table_prefix in wp-config.php",
+        )];
+    }
+    let mut findings: Vec<Finding> = tables.iter().filter_map(problem).collect();
+    if findings.is_empty() {
+        findings.push(Finding::info("all tables are there and InnoDB"));
+    }
+    let narrow: Vec<&str> = tables
+        .iter()
+        .filter(|table| !table.ours && !table.collation.is_empty())
+        .filter(|table| !table.collation.starts_with("utf8mb4"))
+        .map(|table| table.name.as_str())
+        .collect();
+    if !narrow.is_empty() {
+        findings.push(Finding::info(format!(
+            "{} cannot hold emoji; values with them are left out",
+            narrow.join(", ")
+        )));
+    }
+    findings
+}
+
+/// What is wrong with a table.
+fn problem(table: &Table) -> Option<Finding> {
+    let engine = table
+        .engine
+        .as_deref()
+        .filter(|engine| *engine != "InnoDB")?;
+    let name = &table.name;
+    Some(Finding::warning(
+        format!(
+            "table {name} is {}, not InnoDB",
+            crate::text::one_line(engine)
+        ),
+        "Rows cannot be written together or not at all: a crash in between leaves half a user.",
+        format!(
+            "back the database up, then run in phpMyAdmin:  ALTER TABLE `{name}` ENGINE=InnoDB;"
+        ),
+    ))
+}
+
+/// `db.users`
+pub(super) fn users(patient: &Patient) -> Vec<Finding> {
+    let Some(mut connection) = patient.database() else {
+        return vec![Finding::skipped("needs db.connect")];
+    };
+    let shares = match connection.site.shared_addresses() {
+        Ok(shares) => shares,
+        Err(trouble) => return vec![failed(&trouble)],
+    };
+    if shares.is_empty() {
+        return vec![Finding::info(
+            "every user has an e-mail address of their own",
+        )];
+    }
+    let ids: Vec<String> = shares.iter().map(|share| share.ids.clone()).collect();
+    vec![Finding::warning(
+        format!("users share an e-mail address: {}", ids.join("; ")),
+        "A webhook about that address reaches only the first of them.",
+        "WP Admin > Users: give each an address of their own, or delete the one too many",
+    )]
+}
