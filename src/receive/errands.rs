@@ -74,8 +74,9 @@ impl Job<'_, '_> {
             };
             // What cannot be ended now is found by the worker when the lease has run out.
             self.left |= kept.is_err();
-            if sent.is_err() {
-                remarks.push(missed(&parcel.errand, has_inbox));
+            if let Err(trouble) = &sent {
+                let again = has_inbox && !trouble.is_lasting();
+                remarks.push(missed(&parcel.errand, again));
             }
         }
         (!remarks.is_empty()).then(|| remarks.join("; "))
@@ -158,7 +159,7 @@ pub(super) fn entry(errand: &Errand, trouble: Option<&Trouble>) -> Option<Entry>
 }
 
 /// What the owner should know when an errand was not sent at once.
-fn missed(errand: &Errand, has_inbox: bool) -> String {
+fn missed(errand: &Errand, again: bool) -> String {
     let what = match errand {
         Errand::Fields { .. } => {
             "the user was created, but the password could not be sent back to Bento"
@@ -170,7 +171,7 @@ fn missed(errand: &Errand, has_inbox: bool) -> String {
         }
     };
     let then = match errand {
-        _ if has_inbox => "; it will be tried again",
+        _ if again => "; it will be tried again",
         Errand::EmailChanged { .. } => "",
         _ => "; use \"Lost your password?\"",
     };
