@@ -158,11 +158,21 @@ impl Sight {
         self.ground.front.join(".htaccess")
     }
 
-    /// Whether the program may write: makes the table it locks rows of.
-    pub(super) fn prepare_database(&self) -> Result<(), String> {
+    /// Makes the program's own tables; false where the database user may not.
+    pub(super) fn prepare_database(&self) -> Result<bool, String> {
         let sentence = |trouble: crate::outcome::Trouble| trouble.to_string();
         let mut site = Site::connect(&self.config).map_err(sentence)?;
-        site.prepare().map(|_| ()).map_err(sentence)
+        site.prepare().map_err(sentence)
+    }
+
+    /// How long ago a worker was last seen, in milliseconds.
+    pub(super) fn last_worked(&self) -> Result<Option<u64>, String> {
+        let sentence = |trouble: crate::outcome::Trouble| trouble.to_string();
+        let mut site = Site::connect(&self.config).map_err(sentence)?;
+        let overview = site.overview(self.config.own().calls_per_minute());
+        overview
+            .map(|overview| overview.last_worked)
+            .map_err(sentence)
     }
 }
 

@@ -9,7 +9,9 @@
 //! WordPress's own files are never touched but for our lines in its `.htaccess`, and those only after the throw-away folder
 //! has shown that they will work. An access key is sent to the site itself, never shown and never written.
 
+mod apply;
 mod back;
+mod begin;
 mod files;
 mod htaccess;
 mod journal;
@@ -21,6 +23,7 @@ mod place;
 mod plan;
 mod prove;
 mod recipe;
+mod refusal;
 mod repair;
 mod screen;
 mod undo;
@@ -36,17 +39,18 @@ use crate::http::{Route, Trust};
 use crate::web::Web;
 use journal::{Journal, Owner};
 use ladder::{Ladder, Trial};
-use look::{Account, Sight};
+use look::Sight;
 use options::{Asked, Options, Recipe, Task};
 use plan::{Plan, Runner};
-use prove::{Front, Prover};
+use prove::Front;
+use refusal::{Missing, refusal};
 use screen::{Consent, Mark, Screen};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// An end before the end.
 struct Stop {
@@ -94,7 +98,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         }
         Err(why) => return command::wrong_use(&why, options::HELP),
     };
-    let home = own_home();
+    let home = begin::own_home();
     let mut screen = Screen::new(options.voice, options.color, home.clone());
     let result = Setup::begin(&options, &mut screen, home).and_then(|setup| match options.task {
         Task::Install | Task::DryRun => setup.install(&mut screen),
@@ -108,15 +112,6 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
             ExitCode::from(stop.code)
         }
     }
-}
-
-/// The home folder of who runs this: the environment's, or where a cron job or a panel has none, that of the account.
-fn own_home() -> Option<PathBuf> {
-    let named = env::var_os("HOME").filter(|home| !home.is_empty());
-    named.map(PathBuf::from).or_else(|| {
-        let account = look::account(look::own_uid()?)?;
-        Some(account.home)
-    })
 }
 
 /// The file with WordPress's settings: in its folder or, as WordPress allows, in the one above.
@@ -150,52 +145,6 @@ enum View {
 }
 
 impl<'o> Setup<'o> {
-    /// Finds out for whom and where the work is.
-    fn begin(
-        options: &'o Options,
-        screen: &mut Screen,
-        home: Option<PathBuf>,
-    ) -> Result<Setup<'o>, Stop> {
-        let is_root = look::own_uid() == Some(0);
-        if is_root && !options.for_owner {
-            return Err(Stop::wrong_use(
-                "This is root, and the site's files would be root's. Run it as the site's own user, or add --owner.",
-            ));
-        }
-        let looks = is_root || matches!(options.task, Task::Install | Task::DryRun);
-        let wordpress = match looks {
-            true => Some(choose(options, screen, home.as_deref())?),
-            false => None,
-        };
-        let account = match (&wordpress, is_root) {
-            (Some(wordpress), true) => Some(owner_account(wordpress)?),
-            _ => None,
-        };
-        let home = account
-            .as_ref()
-            .map(|account| account.home.clone())
-            .or(home);
-        let prefix = options
-            .prefix
-            .clone()
-            .or_else(|| Some(home?.join(".bento-webhooks")));
-        let prefix = prefix.ok_or_else(|| {
-            Stop::wrong_use(
-                "There is no home folder here; say with --prefix where the program may live.",
-            )
-        })?;
-        let here = env::current_dir().unwrap_or_default();
-        Ok(Setup {
-            options,
-            wordpress,
-            prefix: here.join(prefix),
-            owner: account.map(|account| Owner {
-                uid: account.uid,
-                gid: account.gid,
-            }),
-        })
-    }
-
     fn install(self, screen: &mut Screen) -> Result<u8, Stop> {
         let was_there = self.prefix.is_dir();
         let mut journal = self.open_journal()?;
@@ -406,120 +355,6 @@ impl<'o> Setup<'o> {
         }
     }
 
-    /// Writes and proves, step by step; errs with what is off.
-    fn apply(
-        &self,
-        sight: &Sight,
-        view: &View,
-        plan: &Plan,
-        journal: &mut Journal,
-        screen: &mut Screen,
-    ) -> Result<(), String> {
-        let sentence = |error: std::io::Error| error.to_string();
-        plan.write_own(journal).map_err(sentence)?;
-        self.start_program()?;
-        sight.prepare_database()?;
-        screen.line(
-            Mark::Ok,
-            "files in place, program starts, database can be written",
-        );
-        plan.write_shared(journal).map_err(sentence)?;
-        if matches!(plan.route, Routing::Nginx { .. }) {
-            nginx::reload(
-                self.options,
-                view_web(view).map(|web| (web, &sight.settings.access_key)),
-            )?;
-        }
-        if let View::Seen { web, front, .. } = view {
-            screen.line(Mark::Ok, &format!("routing written, {}", front.check(web)?));
-        }
-        self.prove(sight, view, plan, screen).map(|_| ())
-    }
-
-    /// All proofs; how many there were.
-    fn prove(
-        &self,
-        sight: &Sight,
-        view: &View,
-        plan: &Plan,
-        screen: &mut Screen,
-    ) -> Result<usize, String> {
-        let View::Seen { web, front, .. } = view else {
-            return Ok(0);
-        };
-        let stub = match &plan.route {
-            Routing::Htaccess { stub, .. } => stub.strip_prefix(&sight.ground.front).ok(),
-            Routing::Nginx { .. } => None,
-        };
-        let prover = Prover {
-            web,
-            sight,
-            front,
-            stub: stub.map(|stub| stub.display().to_string()),
-        };
-        prover.all(|text| screen.line(Mark::Ok, text))
-    }
-
-    /// The program in its own place; a folder may be mounted so that nothing in it can be started.
-    fn start_program(&self) -> Result<(), String> {
-        let program = plan::program_in(&self.prefix);
-        let output = Command::new(&program).arg("--version").env_clear().output();
-        let is_well = output.is_ok_and(|output| output.status.success());
-        is_well.then_some(()).ok_or_else(|| {
-            format!(
-                "{} cannot be started; name another place with --prefix",
-                program.display()
-            )
-        })
-    }
-
-    /// Everything is there already: proves it again.
-    fn confirm(
-        &self,
-        sight: &Sight,
-        view: &View,
-        plan: &Plan,
-        screen: &mut Screen,
-    ) -> Result<u8, Stop> {
-        screen.heading("Already installed, nothing to change");
-        match self.prove(sight, view, plan, screen) {
-            Ok(0) => Ok(self.farewell(sight, view, screen)),
-            Ok(count) => {
-                screen.result(&format!("Already installed, all {count} checks fine."));
-                Ok(0)
-            }
-            Err(why) => Err(Stop::failed(format!(
-                "Installed, but {why}. Nothing was changed."
-            ))),
-        }
-    }
-
-    /// Puts everything back and says why.
-    fn give_up(&self, why: &str, view: &View, journal: &mut Journal, screen: &mut Screen) -> Stop {
-        screen.line(Mark::No, why);
-        let mut failures = self.roll_back(journal);
-        if let View::Seen { web, front, .. } = view {
-            failures.extend(front.check(web).err());
-        }
-        match failures.as_slice() {
-            [] => Stop::failed("That did not work. Everything is put back as it was."),
-            failures => Stop::failed(format!(
-                "Not everything could be put back: {}",
-                failures.join("; ")
-            )),
-        }
-    }
-
-    /// Puts back what the last run left half done. Lists what could not be put back.
-    fn roll_back(&self, journal: &mut Journal) -> Vec<String> {
-        let is_nginx = journal.touches(&self.options.nginx);
-        let mut failures = journal.roll_back();
-        if is_nginx {
-            failures.extend(nginx::reload(self.options, None).err());
-        }
-        failures
-    }
-
     fn farewell(&self, sight: &Sight, view: &View, screen: &mut Screen) -> u8 {
         let program = plan::program_in(&self.prefix);
         let name = screen.path(&program);
@@ -556,7 +391,7 @@ It works if bento-webhooks answers that the access key is missing. If your home 
     fn open_journal(&self) -> Result<Journal, Stop> {
         Journal::open(&self.prefix, self.owner).map_err(|error| {
             Stop::failed(format!(
-                "{}: {error}. Nothing was changed.",
+                "{}: {error}; --prefix names another place. Nothing was changed.",
                 self.prefix.display()
             ))
         })
@@ -571,52 +406,6 @@ It works if bento-webhooks answers that the access key is missing. If your home 
             let _ = fs::remove_dir(&self.prefix);
         }
     }
-}
-
-/// The one WordPress that is meant.
-fn choose(options: &Options, screen: &mut Screen, home: Option<&Path>) -> Result<PathBuf, Stop> {
-    let mut found = look::find(options.path.as_deref(), home);
-    match (found.len(), &options.path) {
-        (1, _) => Ok(found.remove(0)),
-        (0, Some(path)) => Err(Stop::wrong_use(format!(
-            "There is no WordPress in {}.",
-            path.display()
-        ))),
-        (0, None) => Err(Stop::wrong_use(
-            "No WordPress found from here; name its folder with --path.",
-        )),
-        (count, _) => {
-            let mut list = String::from("There are several:\n");
-            for (number, folder) in found.iter().enumerate() {
-                list += &format!("  {}  {}\n", number + 1, screen.path(folder));
-            }
-            let several = || Stop::wrong_use(format!("{list}Name one with --path."));
-            if options.yes {
-                return Err(several());
-            }
-            screen.plain(list.trim_end());
-            let answer = screen
-                .ask(&format!("Which one? [1-{count}]"))
-                .map_err(|_| several())?;
-            let number = answer
-                .parse::<usize>()
-                .ok()
-                .and_then(|number| number.checked_sub(1));
-            number
-                .and_then(|number| found.get(number).cloned())
-                .ok_or_else(several)
-        }
-    }
-}
-
-/// Who owns WordPress's files.
-fn owner_account(wordpress: &Path) -> Result<Account, Stop> {
-    let uid = look::owner_of(&config_file(wordpress)).or_else(|| look::owner_of(wordpress));
-    uid.filter(|uid| *uid != 0)
-        .and_then(look::account)
-        .ok_or_else(|| {
-            Stop::wrong_use("WordPress's files belong to nobody that --owner could work for.")
-        })
 }
 
 /// The bytes of this very program.
@@ -635,42 +424,6 @@ fn view_web(view: &View) -> Option<&Web> {
         View::Seen { web, .. } => Some(web),
         View::Unseen => None,
     }
-}
-
-/// What the host does not allow.
-enum Missing {
-    Rules,
-    Programs,
-}
-
-/// The end of an owner's road, with the sentence for the host.
-fn refusal(sight: &Sight, server: &str, missing: Missing) -> Stop {
-    let url = url::Url::parse(&sight.address).ok();
-    let host = url
-        .as_ref()
-        .and_then(url::Url::host_str)
-        .unwrap_or("my site");
-    let (what, wish) = match missing {
-        Missing::Rules => (
-            "This host does not follow rules in .htaccess for your site.",
-            "AllowOverride All, mod_rewrite, mod_cgid, Options ExecCGI",
-        ),
-        Missing::Programs => (
-            "This host does not run CGI programs for your site.",
-            "mod_cgid, Options ExecCGI",
-        ),
-    };
-    let mut text = format!(
-        "{what} Nothing was changed.
-Ask your host:  \"Please enable CGI ({wish}) for {host}.\"
-In Plesk: Websites & Domains > Hosting Settings > CGI support. Then run me again."
-    );
-    if server.eq_ignore_ascii_case("nginx") {
-        text += "\nOn your own nginx, as root: sh install.sh --owner --recipe nginx";
-    } else if Path::new("/usr/sbin/a2enmod").exists() {
-        text += "\nOn your own Debian or Ubuntu: a2enmod cgid && systemctl restart apache2";
-    }
-    Stop::impossible(text)
 }
 
 fn report_failures(failures: Vec<String>) -> Result<(), Stop> {

@@ -3,8 +3,11 @@
 use super::look::Sight;
 use crate::echo::digest;
 use crate::web::{Ask, Reply, Verdict, Web, nonce};
-use std::time::Duration;
+use crate::wp_config::Worker;
+use std::time::{Duration, Instant};
 
+/// Time for a worker to come after the answer.
+const WORKER_TIME: Duration = Duration::from_secs(8);
 /// Size of the body that must arrive whole.
 const BODY: usize = 2048;
 
@@ -40,6 +43,19 @@ impl Front {
             now.status, self.status
         ))
     }
+}
+
+/// What becomes of work that is not done when the answer goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    /// A worker does it at once.
+    RanOn,
+    /// There is none: the database user may not make the tables for it.
+    NothingKept,
+    /// The owner wants cron to do it.
+    Cron,
+    /// The host ends it with the request: cron must do it.
+    Stopped,
 }
 
 /// What holds, or what does not.
@@ -124,6 +140,33 @@ impl Prover<'_> {
             }
         }
         Ok("nothing of it can be downloaded".to_owned())
+    }
+
+    /// Whether a worker that a request has started goes on when the answer is out.
+    pub(super) fn after(&self) -> Result<Afterwards, String> {
+        if !self.sight.prepare_database()? {
+            return Ok(Afterwards::NothingKept);
+        }
+        if self.sight.config.own().worker() == Worker::Cron {
+            return Ok(Afterwards::Cron);
+        }
+        let nonce = nonce();
+        let ask = Ask::test(&self.sight.settings.access_key, &nonce).with("after", "1");
+        let (verdict, _) = self.ask(ask, &nonce)?;
+        if !matches!(verdict, Verdict::Ours(_)) {
+            return Err(format!("GET  …/?wpf_action=test: {verdict}"));
+        }
+        let answered = Instant::now();
+        while answered.elapsed() < WORKER_TIME {
+            // Nothing tells when another process has written a row.
+            std::thread::sleep(Duration::from_millis(100));
+            let since = answered.elapsed().as_millis();
+            let age = self.sight.last_worked()?;
+            if age.is_some_and(|age| u128::from(age) < since) {
+                return Ok(Afterwards::RanOn);
+            }
+        }
+        Ok(Afterwards::Stopped)
     }
 
     fn ask(&self, ask: Ask<'_>, nonce: &str) -> Result<(Verdict, Duration), String> {

@@ -115,9 +115,9 @@ pub(super) fn probe_rules(path: &str, places: &[(u8, String)]) -> String {
 /// The crontab line that works on what waits, should no webhook come by for a while.
 pub(super) fn crontab(wordpress: &Path, program: &Path) -> String {
     format!(
-        "*/5 * * * * BENTO_WEBHOOKS_WORDPRESS={} {} work",
-        quoted(wordpress),
-        quoted(program)
+        "* * * * * {} work --path {}",
+        quoted(program),
+        quoted(wordpress)
     )
 }
 

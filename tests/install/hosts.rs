@@ -1,7 +1,7 @@
 //! Each imitated host, and each way in which Apache runs PHP and programs.
 
 use crate::compare;
-use crate::hosting::{Apache, Gateway, Host, Hosting, Layout, Php};
+use crate::hosting::{Apache, Gateway, Host, Hosting, Layout, Php, is_root};
 use crate::watch::{addresses_are_told_apart, home_is_up, program_answers, while_home_is_up};
 
 /// How the installation must end on a host.
@@ -19,7 +19,10 @@ fn install_and_undo(apache: &Apache, code: i32, name: &str) {
     let path = shop.public.display().to_string();
     let ended = while_home_is_up(shop, || shop.install(&["--yes", "--path", &path]));
     assert_eq!(ended.code, Some(code), "{ended:?}\n{}", apache.errors());
-    compare(&format!("install_{name}.txt"), &ended, shop);
+    // Only root can give the server a user of its own, whom this output names.
+    if is_root() || name != "Hestia" {
+        compare(&format!("install_{name}.txt"), &ended, shop);
+    }
     if code != 0 {
         assert_eq!(shop.tree().difference(&before), [""; 0], "{ended:?}");
         return;

@@ -475,3 +475,51 @@ fn the_source_builds_a_program_where_there_is_none() {
         "{ended:?}"
     );
 }
+
+/// The line that is offered does what waits, as cron would run it.
+#[test]
+fn the_line_for_cron_works() {
+    let Some(apache) = apache() else { return };
+    let shop = &apache.shop;
+    let ended = shop.install(&["--yes"]);
+    let line = ended
+        .said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("* * * * * "));
+    let line = line.unwrap_or_else(|| panic!("no line for cron: {ended:?}"));
+    let mut command = shop.owner.command("sh");
+    let output = command
+        .args(["-c", line])
+        .current_dir("/")
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{line}: {output:?}");
+}
+
+/// Where cron shall do the work, no worker is expected.
+#[test]
+fn work_may_be_left_to_cron() {
+    let Some(mut apache) = apache() else { return };
+    apache.shop.define("BENTO_WEBHOOKS_WORKER", "'cron'");
+    let ended = apache.shop.install(&["--yes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.said.contains("work after the answer: left to cron"),
+        "{ended:?}"
+    );
+}
+
+/// Webhooks are answered all the same, and the owner is told.
+#[test]
+fn a_database_user_who_may_not_make_tables_is_named() {
+    let Some(apache) = apache() else { return };
+    let shop = &apache.shop;
+    let name = shop.database.name();
+    let revoke = format!("REVOKE CREATE ON {name}.* FROM '{name}'@'localhost'");
+    shop.sql(&[&revoke, "FLUSH PRIVILEGES"]);
+    let ended = shop.install(&["--yes"]);
+    assert!(ended.said.contains("may not make tables"), "{ended:?}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    program_answers(shop);
+}

@@ -7,6 +7,7 @@
     reason = "each test that includes this file uses another part of it"
 )]
 
+use std::fmt::Display;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -225,27 +226,7 @@ impl WordPress {
     }
 
     fn write_config(&self) {
-        let mut config = "<?php\n".to_string();
-        for (name, value) in &self.constants {
-            config += &format!("define( '{name}', {value} );\n");
-        }
-        let socket = self.database.server().socket();
-        let name = self.database.name();
-        config += &format!(
-            "define( 'DB_NAME', '{name}' );
-define( 'DB_USER', '{name}' );
-define( 'DB_PASSWORD', '{PASSWORD}' );
-define( 'DB_HOST', 'localhost:{}' );
-define( 'DB_CHARSET', 'utf8mb4' );
-define( 'DB_COLLATE', '' );
-$table_prefix = 'wp_';
-if ( ! defined( 'ABSPATH' ) ) {{
-	define( 'ABSPATH', __DIR__ . '/' );
-}}
-require_once ABSPATH . 'wp-settings.php';
-",
-            socket.display()
-        );
+        let config = config(&self.constants, &self.database);
         fs::write(self.folder.join("wp-config.php"), config).unwrap();
     }
 
@@ -260,6 +241,32 @@ impl Drop for WordPress {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.folder));
     }
+}
+
+/// A `wp-config.php` with these constants, whose values are PHP, for a database.
+pub(crate) fn config<N: Display>(constants: &[(N, String)], database: &Database<'_>) -> String {
+    let mut config = "<?php\n".to_string();
+    for (name, value) in constants {
+        config += &format!("define( '{name}', {value} );\n");
+    }
+    let socket = database.server().socket();
+    let name = database.name();
+    config
+        + &format!(
+            "define( 'DB_NAME', '{name}' );
+define( 'DB_USER', '{name}' );
+define( 'DB_PASSWORD', '{PASSWORD}' );
+define( 'DB_HOST', 'localhost:{}' );
+define( 'DB_CHARSET', 'utf8mb4' );
+define( 'DB_COLLATE', '' );
+$table_prefix = 'wp_';
+if ( ! defined( 'ABSPATH' ) ) {{
+	define( 'ABSPATH', __DIR__ . '/' );
+}}
+require_once ABSPATH . 'wp-settings.php';
+",
+            socket.display()
+        )
 }
 
 /// Runs a script of `tests/wordpress/` to its end.

@@ -15,10 +15,10 @@ use serde_json::json;
 
 use super::guard::free_port;
 use super::user::User;
-use crate::support::database::{Database, PASSWORD, Server};
+use crate::support::database::{Database, Server};
 use crate::support::php::serialize;
 use crate::support::recording::Base;
-use crate::wordpress::{Release, WordPress, check, php};
+use crate::wordpress::{Release, WordPress, check, config, php};
 
 /// WP Fusion's access key of every shop.
 pub const KEY: &str = "a1b2c3d4";
@@ -223,27 +223,7 @@ impl Shop {
     }
 
     fn write_config(&self) {
-        let mut config = "<?php\n".to_owned();
-        for (name, value) in &self.constants {
-            config += &format!("define( '{name}', {value} );\n");
-        }
-        let socket = self.database.server().socket();
-        let name = self.database.name();
-        config += &format!(
-            "define( 'DB_NAME', '{name}' );
-define( 'DB_USER', '{name}' );
-define( 'DB_PASSWORD', '{PASSWORD}' );
-define( 'DB_HOST', 'localhost:{}' );
-define( 'DB_CHARSET', 'utf8mb4' );
-define( 'DB_COLLATE', '' );
-$table_prefix = 'wp_';
-if ( ! defined( 'ABSPATH' ) ) {{
-	define( 'ABSPATH', __DIR__ . '/' );
-}}
-require_once ABSPATH . 'wp-settings.php';
-",
-            socket.display()
-        );
+        let config = config(&self.constants, &self.database);
         fs::write(self.wordpress.join("wp-config.php"), config).unwrap();
     }
 }
