@@ -534,7 +534,7 @@ fn a_queue_that_stands_still_is_named() {
     let row = |person: &str, age: &str, more: &str| {
         format!(
             "INSERT INTO wp_bento_webhooks_inbox SET kind = 0, person = UNHEX(SHA2('{person}', 256)), action = 1, \
-             contact = '{person}', stored = UNIX_TIMESTAMP(NOW() - INTERVAL {age}) * 1000, \
+             contact = '{person}', came = UNIX_TIMESTAMP(NOW() - INTERVAL {age}) * 1000, \
              due = UNIX_TIMESTAMP(NOW() + INTERVAL 1 DAY) * 1000, attempts = 3, reason = 'Bento: status 500'{more}"
         )
     };
