@@ -23,6 +23,7 @@ pub mod cgi;
 pub mod database;
 pub mod password;
 pub mod php;
+pub mod proxy;
 pub mod recording;
 pub mod site;
 pub mod state;
