@@ -3,7 +3,7 @@
 
 use crate::stage::Stage;
 use crate::support::bento::World;
-use crate::support::cgi::Request;
+use crate::support::cgi::{Answer, Request};
 use crate::support::database::Server;
 use crate::support::password::Form;
 use crate::support::proxy::{Plan, Proxy};
@@ -11,7 +11,6 @@ use crate::support::state::{self, State};
 use mysql::prelude::Queryable as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::process::Child;
 use std::time::Duration;
 
@@ -112,25 +111,15 @@ impl Ground {
         *self.stage.bento.world() = self.world.clone();
     }
 
-    /// Starts the program for the webhook.
-    pub(crate) fn start(&self) -> Child {
-        let mut child = self.stage.program.spawn(&self.request);
-        let crate::support::cgi::Body::Exact(body) = &self.request.body else {
-            panic!("only whole bodies are sent here");
-        };
-        child.stdin.take().unwrap().write_all(body).unwrap();
-        child
-    }
-
     /// Runs the webhook whole, as its sender would do again, and says how it was answered.
-    pub(crate) fn deliver(&self) -> crate::support::cgi::Answer {
+    pub(crate) fn deliver(&self) -> Answer {
         self.stage.program.run(&self.request)
     }
 
     /// Runs the program until the plan stops the traffic or it ends; then does what is to be done to it.
     pub(crate) fn run_to(&self, plan: Plan, then: fn(&Ground, Child)) -> Run {
         self.proxy.begin(plan);
-        let mut child = self.start();
+        let mut child = self.stage.program.start(&self.request);
         while !self.proxy.has_stopped(Duration::from_millis(1)) {
             if child.try_wait().unwrap().is_some() && !self.proxy.stops_at_last() {
                 self.proxy.begin(Plan::Pass);

@@ -157,6 +157,17 @@ impl Program {
             .unwrap()
     }
 
+    /// Starts the program for a request with a whole body, and hands it over.
+    pub fn start(&self, request: &Request) -> Child {
+        let Body::Exact(body) = &request.body else {
+            panic!("only a whole body can be handed over at once");
+        };
+        let mut child = self.spawn(request);
+        // A program that is gone already takes nothing.
+        drop(child.stdin.take().unwrap().write_all(body));
+        child
+    }
+
     /// Runs one request to its end.
     pub fn run(&self, request: &Request) -> Answer {
         let begun = Instant::now();
