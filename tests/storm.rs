@@ -54,7 +54,7 @@ fn after_the_storm_each_user_is_as_bento_has_them() {
         world.flaw = Some(Flaw::new(20, &flaws()));
     });
     people.insert_users(&stage);
-    let sender = Sender::new(&stage, &people, count, seed);
+    let sender = Sender::new(&stage, &people, vec![stage.site.db_host()], count, seed);
     std::thread::scope(|scope| {
         for number in 1..=SENDERS {
             let sender = &sender;

@@ -8,6 +8,7 @@ use crate::support::cgi::Request;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A sender that is refused so often has found a fault.
@@ -35,12 +36,21 @@ pub(crate) struct Tally {
 pub(crate) struct Sender<'a> {
     stage: &'a Stage,
     people: &'a People,
+    /// Values for `DB_HOST`; each webhook goes to the next web server, which uses the next of them.
+    hosts: Vec<String>,
+    next_host: AtomicUsize,
     waiting: Mutex<VecDeque<Webhook>>,
     tally: Mutex<Tally>,
 }
 
 impl<'a> Sender<'a> {
-    pub(crate) fn new(stage: &'a Stage, people: &'a People, count: usize, seed: u64) -> Sender<'a> {
+    pub(crate) fn new(
+        stage: &'a Stage,
+        people: &'a People,
+        hosts: Vec<String>,
+        count: usize,
+        seed: u64,
+    ) -> Sender<'a> {
         let mut dice = Dice(seed);
         let webhook = |_| Webhook {
             person: dice.below(people.count()),
@@ -50,6 +60,8 @@ impl<'a> Sender<'a> {
         Sender {
             stage,
             people,
+            hosts,
+            next_host: AtomicUsize::new(0),
             waiting: Mutex::new((0..count).map(webhook).collect()),
             tally: Mutex::default(),
         }
@@ -92,7 +104,12 @@ impl<'a> Sender<'a> {
             Action::UpdateTags => "update_tags",
         };
         let address = target(name) + &People::role(webhook.person);
-        let request = Request::post(&address, &json!({"id": uuid(webhook.person)}).to_string());
+        let mut request = Request::post(&address, &json!({"id": uuid(webhook.person)}).to_string());
+        let host = self.next_host.fetch_add(1, Ordering::SeqCst) % self.hosts.len();
+        request.environment.push((
+            "BENTO_WEBHOOKS_DB_HOST".to_owned(),
+            self.hosts[host].clone(),
+        ));
         let kill = dice.below(100) < KILLED;
         let status = if kill {
             self.run_and_kill(&request, dice)

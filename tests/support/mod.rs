@@ -20,6 +20,7 @@
 
 pub mod bento;
 pub mod cgi;
+pub mod cluster;
 pub mod database;
 pub mod password;
 pub mod php;
