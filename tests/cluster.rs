@@ -49,7 +49,7 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
     eprintln!("the seed is {seed}");
     let people = People::new(PEOPLE);
     let stage = Stage::on(first, "wp61", &json!({}), |world| {
-        world.subscribers = people.subscribers()
+        world.subscribers = people.subscribers();
     });
     people.insert_users(&stage);
     let hosts = cluster
