@@ -2,7 +2,8 @@
 
 use crate::ground::{Engine, Ground, Run, Scenario};
 use crate::scenarios::{self, ADD_NEW};
-use crate::support::proxy::{Plan, Side};
+use crate::support::proxy::{Plan, Side, Way};
+use crate::support::state::State;
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,54 +60,69 @@ fn cut_everywhere(name: &str, scenario: &Scenario, harm: Harm) {
         for _ in 0..GROUNDS {
             scope.spawn(|| {
                 let ground = Ground::new(scenario);
-                let (wanted, messages, packets) = uncut(&ground);
-                // A packet more, so that a run which grew by one would be seen.
-                let last = 2 * (packets + 1);
-                loop {
-                    let cut = next.fetch_add(1, Ordering::SeqCst);
-                    if cut >= last {
-                        return;
-                    }
-                    let side = [Side::Before, Side::After][cut % 2];
-                    let number = cut / 2 + 1;
-                    let place = format!("{name}, {side:?} packet {number} of {packets}");
-                    ground.reset();
-                    let run = ground.run_to(Plan::Stop(side, number), harm);
-                    assert!(
-                        run == Run::Stopped || number > packets,
-                        "{place} was never reached"
+                let uncut = uncut(&ground);
+                let cuts = cuts(&uncut.packets);
+                while let Some((side, number)) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let place = format!(
+                        "{name}, {side:?} packet {number} of {}",
+                        uncut.packets.len()
                     );
-                    let rows = ground.stage.now();
-                    let answer = ground.deliver();
-                    assert_eq!(answer.status, 200, "{place}\n{answer}");
-                    let difference = wanted.difference(&ground.outcome());
-                    assert_eq!(
-                        difference,
-                        "",
-                        "{place}\n  left by the cut:\n{}\n{answer}",
-                        ground.stage.before.difference(&rows)
-                    );
-                    let log = ground.log();
-                    for message in &messages {
-                        assert!(
-                            log.contains(message),
-                            "{place}: no row {message:?} in {log:?}"
-                        );
-                    }
+                    cut(&ground, Plan::Stop(*side, *number), harm, &uncut, &place);
                 }
             });
         }
     });
 }
 
-/// What a run leaves that nothing disturbs: rows, messages in the log, and how many packets it needs.
-fn uncut(ground: &Ground) -> (crate::support::state::State, Vec<String>, usize) {
+/// Before and after each packet. Between two packets of one answer the program can do nothing, so that what comes after
+/// the first is what comes before the second.
+fn cuts(packets: &[Way]) -> Vec<(Side, usize)> {
+    let goes_on = |number: usize| packets.get(number - 1) == packets.get(number);
+    let sides = |number: usize| {
+        let after = (!goes_on(number)).then_some((Side::After, number));
+        [Some((Side::Before, number)), after].into_iter().flatten()
+    };
+    (1..=packets.len()).flat_map(sides).collect()
+}
+
+fn cut(ground: &Ground, plan: Plan, harm: Harm, uncut: &Uncut, place: &str) {
+    ground.reset();
+    let run = ground.run_to(plan, harm);
+    assert_eq!(run, Run::Stopped, "{place} was never reached");
+    let left = ground.stage.difference();
+    let answer = ground.deliver();
+    assert_eq!(answer.status, 200, "{place}\n{answer}");
+    let difference = uncut.rows.difference(&ground.outcome());
+    assert_eq!(
+        difference, "",
+        "{place}\n  left by the cut:\n{left}\n{answer}"
+    );
+    let log = ground.log();
+    for message in &uncut.messages {
+        assert!(
+            log.contains(message),
+            "{place}: no row {message:?} in {log:?}"
+        );
+    }
+}
+
+/// What a run leaves that nothing disturbs, and the packets it needs.
+struct Uncut {
+    rows: State,
+    messages: Vec<String>,
+    packets: Vec<Way>,
+}
+
+fn uncut(ground: &Ground) -> Uncut {
     // The first one makes the tables that are ours.
     ground.deliver();
     ground.reset();
     ground.proxy.begin(Plan::Pass);
     let answer = ground.deliver();
     assert_eq!(answer.result(), "applied", "{answer}");
-    let packets = ground.proxy.packets();
-    (ground.outcome(), ground.log(), packets)
+    Uncut {
+        rows: ground.outcome(),
+        messages: ground.log(),
+        packets: ground.proxy.packets(),
+    }
 }

@@ -385,24 +385,7 @@ pub struct Statement {
 impl Statement {
     /// The single statements of a packet that carries several, without blanks around them.
     pub fn pieces(&self) -> Vec<&str> {
-        let (mut quote, mut escaped) = (None, false);
-        let at_end = |letter: char| {
-            if escaped {
-                escaped = false;
-            } else if letter == '\\' {
-                escaped = true;
-            } else if quote == Some(letter) {
-                quote = None;
-            } else if quote.is_none() && matches!(letter, '\'' | '"' | '`') {
-                quote = Some(letter);
-            }
-            letter == ';' && quote.is_none()
-        };
-        self.text
-            .split(at_end)
-            .map(str::trim)
-            .filter(|piece| !piece.is_empty())
-            .collect()
+        pieces(&self.text)
     }
 
     /// Whether any of its statements may change a row or a table.
@@ -433,6 +416,27 @@ impl Statement {
     pub fn is_round_trip(&self) -> bool {
         !matches!(self.command.as_str(), "Connect" | "Close stmt" | "Quit")
     }
+}
+
+/// The single statements of a text that holds several, without blanks around them.
+pub fn pieces(text: &str) -> Vec<&str> {
+    let (mut quote, mut escaped) = (None, false);
+    let at_end = |letter: char| {
+        if escaped {
+            escaped = false;
+        } else if letter == '\\' {
+            escaped = true;
+        } else if quote == Some(letter) {
+            quote = None;
+        } else if quote.is_none() && matches!(letter, '\'' | '"' | '`') {
+            quote = Some(letter);
+        }
+        letter == ';' && quote.is_none()
+    };
+    text.split(at_end)
+        .map(str::trim)
+        .filter(|piece| !piece.is_empty())
+        .collect()
 }
 
 /// Whether the text begins with this word, in any case.

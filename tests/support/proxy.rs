@@ -1,8 +1,9 @@
 //! Stands between the program and MariaDB, and knows where one packet of their protocol ends and the next begins.
 //!
 //! It can stop the traffic before or after a packet, so that a test can kill the program or take the server away right
-//! there, and it can answer a statement with an error that the server would send. It never looks into a result: only
-//! the frame of a packet and the text of a statement are read.
+//! there. It can also let one statement fail, even in the middle of a packet that carries several: the server is given
+//! those before it, and the program the error. Of what goes by it reads the text of statements and how far an answer
+//! has come, never a value.
 
 use std::fs;
 use std::io::{BufReader, Read, Write as _};
@@ -13,12 +14,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::database::pieces;
+
 /// The first byte of a packet that carries SQL text.
 const QUERY: u8 = 3;
-/// A deadlock undoes the whole transaction; any other error only the statement.
-pub const DEADLOCK: u16 = 1213;
-/// A lock that was not to be had in time.
-pub const LOCK_WAIT: u16 = 1205;
+/// What a login says when answers end in another way than the one that is known here.
+const DEPRECATE_EOF: u32 = 1 << 24;
+/// Of the server's status: another answer follows.
+const MORE: u8 = 8;
 
 /// Which side of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +37,19 @@ pub enum Plan {
     Pass,
     /// All traffic stops before or after the packet of this number.
     Stop(Side, usize),
-    /// The statement of this number is answered with this error of the server.
-    Fail(usize, u16),
+    /// The statement of this number, and what its packet carries behind it, meets a mishap.
+    Fail(usize, Mishap),
+}
+
+/// How a statement fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// Error 1213: the whole transaction is undone.
+    Deadlock,
+    /// Error 1205: the statement is undone.
+    LockWait,
+    /// The statement never comes to the server, and the connection is gone.
+    Loss,
 }
 
 /// The running proxy; it stops when dropped.
@@ -51,7 +65,7 @@ struct Shared {
 
 struct State {
     plan: Plan,
-    packets: usize,
+    packets: Vec<Way>,
     statements: Vec<String>,
     /// Nothing passes any more.
     stopped: bool,
@@ -73,7 +87,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 plan: Plan::Pass,
-                packets: 0,
+                packets: Vec::new(),
                 statements: Vec::new(),
                 stopped: false,
                 reached: false,
@@ -98,15 +112,15 @@ impl Proxy {
     pub fn begin(&self, plan: Plan) {
         let mut state = self.shared.lock();
         state.plan = plan;
-        state.packets = 0;
+        state.packets.clear();
         state.statements.clear();
         state.stopped = false;
         state.reached = false;
     }
 
-    /// How many packets have come since the beginning.
-    pub fn packets(&self) -> usize {
-        self.shared.lock().packets
+    /// Which ways the packets went that have come since the beginning.
+    pub fn packets(&self) -> Vec<Way> {
+        self.shared.lock().packets.clone()
     }
 
     /// The statements that have come since the beginning.
@@ -179,8 +193,8 @@ impl Packet {
         [&length[..3], &[self.sequence], &self.payload].concat()
     }
 
-    /// A statement, if it is one. A login has a number above 0.
-    fn statement(&self) -> Option<String> {
+    /// SQL text, if it is that. A login has a number above 0.
+    fn text(&self) -> Option<String> {
         match self.payload.split_first() {
             Some((&QUERY, text)) if self.sequence == 0 => {
                 Some(String::from_utf8_lossy(text).into_owned())
@@ -197,24 +211,75 @@ impl Packet {
         }
     }
 
-    fn error(sequence: u8, code: u16) -> Packet {
-        let state = if code == DEADLOCK { "#40001" } else { "#HY000" };
-        let payload = [
-            &[0xff],
-            &code.to_le_bytes()[..],
-            state.as_bytes(),
-            b"scripted",
-        ]
-        .concat();
+    fn error(sequence: u8, code: u16, state: &[u8]) -> Packet {
+        let payload = [&[0xff], &code.to_le_bytes()[..], b"#", state, b"scripted"].concat();
         Packet { sequence, payload }
+    }
+
+    /// Where the status stands in an answer without rows: behind two numbers.
+    fn status_at(&self) -> usize {
+        let second = 1 + number_size(self.byte(1));
+        second + number_size(self.byte(second))
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.payload.get(at).copied().unwrap_or_default()
     }
 }
 
-/// What both directions of one connection share: the error that takes the place of the next answer.
-type Fault = Arc<Mutex<Option<u16>>>;
+/// What both directions of one connection know: how far the answer has come, and what is to happen at its end.
+#[derive(Default)]
+struct Exchange {
+    part: Part,
+    mishap: Option<Mishap>,
+}
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+/// What the next packet of an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// The greeting and what belongs to the login.
+    #[default]
+    Login,
+    /// The first of an answer: done, failed, or how many columns come.
+    Head,
+    /// So many columns, and the mark behind them.
+    Columns(usize),
+    /// Rows up to the mark behind them.
+    Rows,
+}
+
+impl Exchange {
+    /// Takes notice of one packet of the answer; whether it is the last one.
+    fn follow(&mut self, packet: &Packet) -> bool {
+        let (first, more) = (packet.byte(0), |at| packet.byte(at) & MORE > 0);
+        let (part, is_last) = match (self.part, first) {
+            (Part::Login, _) => (Part::Login, false),
+            (_, 0xff) => (Part::Head, true),
+            (Part::Head, 0x00) => (Part::Head, !more(packet.status_at())),
+            (Part::Head, columns) => (Part::Columns(usize::from(columns)), false),
+            (Part::Columns(0), _) => (Part::Rows, false),
+            (Part::Columns(left), _) => (Part::Columns(left - 1), false),
+            (Part::Rows, 0xfe) if packet.payload.len() < 9 => (Part::Head, !more(3)),
+            (Part::Rows, _) => (Part::Rows, false),
+        };
+        self.part = part;
+        is_last
+    }
+}
+
+/// How many bytes a number takes whose first byte this is.
+fn number_size(first: u8) -> usize {
+    match first {
+        0xfc => 3,
+        0xfd => 4,
+        0xfe => 9,
+        _ => 1,
+    }
+}
+
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
     ToServer,
     ToClient,
 }
@@ -233,7 +298,7 @@ fn accept(listener: &UnixListener, server: &Path, shared: &Arc<Shared>) {
 
 /// Starts both directions of a connection.
 fn join(client: UnixStream, server: UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
-    let fault = Fault::default();
+    let exchange = Arc::new(Mutex::new(Exchange::default()));
     let pairs = [
         (Way::ToServer, client.try_clone()?, server.try_clone()?),
         (Way::ToClient, server.try_clone()?, client.try_clone()?),
@@ -245,9 +310,9 @@ fn join(client: UnixStream, server: UnixStream, shared: &Arc<Shared>) -> std::io
         state.round
     };
     for (way, from, to) in pairs {
-        let (shared, fault) = (Arc::clone(shared), Arc::clone(&fault));
+        let (shared, exchange) = (Arc::clone(shared), Arc::clone(&exchange));
         thread::spawn(move || {
-            pump(way, &from, &to, round, &shared, &fault);
+            pump(way, &from, &to, round, &shared, &exchange);
             for stream in [from, to] {
                 drop(stream.shutdown(Shutdown::Both));
             }
@@ -265,11 +330,11 @@ fn pump(
     mut to: &UnixStream,
     round: usize,
     shared: &Shared,
-    fault: &Fault,
+    exchange: &Mutex<Exchange>,
 ) {
     let mut reader = BufReader::new(from);
     while let Some(packet) = Packet::read(&mut reader) {
-        let Some((packet, is_last)) = shared.admit(way, packet, round, fault) else {
+        let Some((packet, is_last)) = shared.admit(way, packet, round, exchange) else {
             return;
         };
         let written = to.write_all(&packet.bytes());
@@ -295,11 +360,11 @@ impl Shared {
         way: Way,
         packet: Packet,
         round: usize,
-        fault: &Fault,
+        exchange: &Mutex<Exchange>,
     ) -> Option<(Packet, bool)> {
         let mut state = self.wait_while_stopped(self.lock(), round)?;
-        state.packets += 1;
-        let number = state.packets;
+        state.packets.push(way);
+        let number = state.packets.len();
         if state.plan == Plan::Stop(Side::Before, number) {
             state.stopped = true;
             state.reached = true;
@@ -308,11 +373,12 @@ impl Shared {
         }
         let is_last = state.plan == Plan::Stop(Side::After, number);
         state.stopped |= is_last;
+        let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
         let packet = match way {
-            Way::ToServer => state.command(packet, fault),
-            Way::ToClient => answer(packet, fault),
+            Way::ToServer => state.command(packet, &mut exchange),
+            Way::ToClient => answer(packet, &mut exchange),
         };
-        Some((packet, is_last))
+        Some((packet?, is_last))
     }
 
     fn wait_while_stopped<'s>(
@@ -328,27 +394,59 @@ impl Shared {
 }
 
 impl State {
-    /// What the server gets to see. A statement that is to fail gives way to one that does what the error stands for.
-    fn command(&mut self, packet: Packet, fault: &Fault) -> Packet {
-        let Some(text) = packet.statement() else {
-            return packet;
+    /// What the server gets to see; nothing when the connection is to be lost at once.
+    fn command(&mut self, packet: Packet, exchange: &mut Exchange) -> Option<Packet> {
+        if packet.sequence > 0 {
+            let flags = [0, 1, 2, 3].map(|at| packet.byte(at));
+            let is_login = exchange.part == Part::Login && packet.payload.len() > 32;
+            assert!(
+                !is_login || u32::from_le_bytes(flags) & DEPRECATE_EOF == 0,
+                "the end of rows would not be seen"
+            );
+            return Some(packet);
+        }
+        exchange.part = Part::Head;
+        let Some(text) = packet.text() else {
+            return Some(packet);
         };
-        self.statements.push(text);
+        let before = self.statements.len();
+        let pieces = pieces(&text);
+        self.statements
+            .extend(pieces.iter().map(|piece| (*piece).to_string()));
+        let failing = before + 1..=self.statements.len();
         match self.plan {
-            Plan::Fail(number, code) if number == self.statements.len() => {
-                *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
-                Packet::query(if code == DEADLOCK { "ROLLBACK" } else { "DO 0" })
+            Plan::Fail(number, mishap) if failing.contains(&number) => {
+                let mut kept = pieces[..number - before - 1].to_vec();
+                exchange.mishap = Some(mishap);
+                kept.extend(mishap.in_its_place());
+                (!kept.is_empty()).then(|| Packet::query(&kept.join("; ")))
             }
-            _ => packet,
+            _ => Some(packet),
         }
     }
 }
 
-/// What the program gets to see.
-fn answer(packet: Packet, fault: &Fault) -> Packet {
-    let code = fault.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match code {
-        Some(code) => Packet::error(packet.sequence, code),
-        None => packet,
+impl Mishap {
+    /// A statement with the same effect, whose answer makes room for the error.
+    fn in_its_place(self) -> Option<&'static str> {
+        match self {
+            Mishap::Deadlock => Some("ROLLBACK"),
+            Mishap::LockWait => Some("DO 0"),
+            Mishap::Loss => None,
+        }
+    }
+}
+
+/// What the program gets to see; nothing when the connection is lost.
+fn answer(packet: Packet, exchange: &mut Exchange) -> Option<Packet> {
+    let is_last = exchange.follow(&packet);
+    let mishap = exchange.mishap.take_if(|_| is_last);
+    match mishap {
+        // A failure of the server's own comes first.
+        _ if is_last && packet.byte(0) == 0xff => Some(packet),
+        Some(Mishap::Deadlock) => Some(Packet::error(packet.sequence, 1213, b"40001")),
+        Some(Mishap::LockWait) => Some(Packet::error(packet.sequence, 1205, b"HY000")),
+        Some(Mishap::Loss) => None,
+        None => Some(packet),
     }
 }
