@@ -66,7 +66,7 @@ struct Words {
 
 fn words(outcome: &Outcome) -> Words {
     let (mood, title, what, next) = match &outcome.ending {
-        Ending::Tested => (
+        Ending::Tested(_) => (
             "good",
             "The webhook address works",
             "The access key is right and bento-webhooks answers at this address.",
@@ -83,6 +83,12 @@ fn words(outcome: &Outcome) -> Words {
             "Nothing to change",
             "WordPress already has what Bento knows.",
             "",
+        ),
+        Ending::Queued(_) => (
+            "calm",
+            "Stored, to be done soon",
+            "The webhook is safe:",
+            "Nothing needs to be sent again.",
         ),
         Ending::Ignored(_) => (
             "calm",
@@ -200,7 +206,7 @@ mod tests {
     #[test]
     fn every_ending_says_what_happened_in_words() {
         let table = [
-            (Ending::Tested, "The webhook address works"),
+            (Ending::Tested(None), "The webhook address works"),
             (Ending::Applied(Applied::default()), "Done"),
             (Ending::Unchanged, "Nothing to change"),
             (Ending::Ignored("the rule".to_owned()), "The rule."),

@@ -1,9 +1,8 @@
 //! Every cut point: before and after each packet between program and database.
 
-use crate::ground::{Engine, Ground, Run, Scenario};
+use crate::ground::{Engine, Ground, Process, Run, Scenario, Undisturbed};
 use crate::scenarios::{self, ADD_NEW};
 use crate::support::proxy::{Plan, Side, Way};
-use crate::support::state::State;
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,27 +19,32 @@ fn kill(ground: &Ground, mut child: Child) {
     ground.proxy.hang_up();
 }
 
-/// The server is gone; the program sees its connection closed and answers something whole.
+/// The server is gone; the program sees its connection closed, and answers something whole if it is to answer.
 fn disconnect(ground: &Ground, child: Child) {
     ground.proxy.hang_up();
     let output = child.wait_with_output().unwrap();
     let answer = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        answer.starts_with("Status: 200") || answer.starts_with("Status: 503"),
-        "{answer}"
-    );
+    let is_whole = answer.starts_with("Status: 200") || answer.starts_with("Status: 503");
+    assert_eq!(is_whole, ground.process == Process::Answering, "{answer}");
 }
 
 #[test]
 fn killed_anywhere_and_sent_again_is_done_once() {
-    for (name, scenario) in scenarios::all(Engine::InnoDb) {
+    for (name, scenario) in scenarios::all(Engine::InnoDb, Process::Answering) {
+        cut_everywhere(name, &scenario, kill);
+    }
+}
+
+#[test]
+fn a_worker_killed_anywhere_is_made_up_for_by_the_next() {
+    for (name, scenario) in scenarios::all(Engine::InnoDb, Process::Worker) {
         cut_everywhere(name, &scenario, kill);
     }
 }
 
 #[test]
 fn killed_anywhere_and_sent_again_is_done_once_without_transactions() {
-    let scenarios = scenarios::all(Engine::MyIsam).into_iter();
+    let scenarios = scenarios::all(Engine::MyIsam, Process::Answering).into_iter();
     // A user without a transaction is half made when the program dies between the user's row and the metas.
     for (name, scenario) in scenarios.filter(|(name, _)| *name != ADD_NEW) {
         cut_everywhere(name, &scenario, kill);
@@ -49,7 +53,7 @@ fn killed_anywhere_and_sent_again_is_done_once_without_transactions() {
 
 #[test]
 fn disconnected_anywhere_and_sent_again_is_done_once() {
-    for (name, scenario) in scenarios::all(Engine::InnoDb) {
+    for (name, scenario) in scenarios::all(Engine::InnoDb, Process::Answering) {
         cut_everywhere(name, &scenario, disconnect);
     }
 }
@@ -60,7 +64,7 @@ fn cut_everywhere(name: &str, scenario: &Scenario, harm: Harm) {
         for _ in 0..GROUNDS {
             scope.spawn(|| {
                 let ground = Ground::new(scenario);
-                let uncut = uncut(&ground);
+                let uncut = ground.undisturbed();
                 let cuts = cuts(&uncut.packets);
                 while let Some((side, number)) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let place = format!(
@@ -85,44 +89,19 @@ fn cuts(packets: &[Way]) -> Vec<(Side, usize)> {
     (1..=packets.len()).flat_map(sides).collect()
 }
 
-fn cut(ground: &Ground, plan: Plan, harm: Harm, uncut: &Uncut, place: &str) {
+fn cut(ground: &Ground, plan: Plan, harm: Harm, uncut: &Undisturbed, place: &str) {
     ground.reset();
     let run = ground.run_to(plan, harm);
     assert_eq!(run, Run::Stopped, "{place} was never reached");
     let left = ground.stage.difference();
-    let answer = ground.deliver();
-    assert_eq!(answer.status, 200, "{place}\n{answer}");
+    ground.make_up_for(place);
     let difference = uncut.rows.difference(&ground.outcome());
-    assert_eq!(
-        difference, "",
-        "{place}\n  left by the cut:\n{left}\n{answer}"
-    );
+    assert_eq!(difference, "", "{place}\n  left by the cut:\n{left}");
     let log = ground.log();
     for message in &uncut.messages {
         assert!(
             log.contains(message),
             "{place}: no row {message:?} in {log:?}"
         );
-    }
-}
-
-/// What a run leaves that nothing disturbs, and the packets it needs.
-struct Uncut {
-    rows: State,
-    messages: Vec<String>,
-    packets: Vec<Way>,
-}
-
-fn uncut(ground: &Ground) -> Uncut {
-    // The first one makes the tables that are ours.
-    ground.deliver();
-    ground.reset();
-    ground.proxy.begin(Plan::Pass);
-    let answer = ground.deliver();
-    assert_eq!(answer.result(), "applied", "{answer}");
-    Uncut {
-        rows: ground.outcome(),
-        messages: ground.log(),
-        packets: ground.proxy.packets(),
     }
 }

@@ -5,8 +5,9 @@ use crate::stage::Stage;
 use crate::support::bento::World;
 use crate::support::cgi::{Answer, Request};
 use crate::support::database::Server;
+use crate::support::inbox;
 use crate::support::password::Form;
-use crate::support::proxy::{Plan, Proxy};
+use crate::support::proxy::{Plan, Proxy, Way};
 use crate::support::state::{self, State};
 use mysql::prelude::Queryable as _;
 use serde_json::Value;
@@ -35,8 +36,18 @@ pub(crate) enum OwnTables {
     Missing,
 }
 
+/// What is disturbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// The one that answers the webhook.
+    Answering,
+    /// The worker, to whom the webhook was left.
+    Worker,
+}
+
 /// One webhook on one site.
 pub(crate) struct Scenario {
+    pub(crate) process: Process,
     pub(crate) request: Request,
     pub(crate) engine: Engine,
     pub(crate) own_tables: OwnTables,
@@ -49,9 +60,18 @@ pub(crate) struct Ground {
     pub(crate) stage: Stage,
     pub(crate) proxy: Proxy,
     request: Request,
+    pub(crate) process: Process,
     world: World,
     tables: Vec<String>,
     own_tables: OwnTables,
+}
+
+/// What a run leaves that nothing disturbs, and how it went.
+pub(crate) struct Undisturbed {
+    pub(crate) rows: State,
+    pub(crate) messages: Vec<String>,
+    pub(crate) packets: Vec<Way>,
+    pub(crate) statements: Vec<String>,
 }
 
 /// How far a run came that was to be stopped.
@@ -69,46 +89,105 @@ impl Ground {
         let proxy = Proxy::start(stage.site.folder(), &server);
         stage.site.define("DB_HOST", &proxy.db_host());
         let tables = stage.site.column("SHOW TABLES");
-        for table in &tables {
-            if scenario.engine == Engine::MyIsam {
+        if scenario.engine == Engine::MyIsam {
+            for table in &tables {
                 stage
                     .site
                     .sql(&[&format!("ALTER TABLE {table} ENGINE=MyISAM")]);
             }
-            stage.site.sql(&[
+        }
+        let world = stage.bento.world().clone();
+        let mut ground = Ground {
+            stage,
+            proxy,
+            request: scenario.request.clone(),
+            process: scenario.process,
+            world,
+            tables: Vec::new(),
+            own_tables: scenario.own_tables,
+        };
+        ground.keep(tables);
+        if scenario.own_tables == OwnTables::Made {
+            ground.deliver();
+            ground.stage.settle();
+            ground.keep(ground.own_tables());
+        }
+        ground
+    }
+
+    /// Keeps the rows of tables as those to begin with.
+    fn keep(&mut self, tables: Vec<String>) {
+        for table in &tables {
+            self.stage.site.sql(&[
                 &format!("CREATE TABLE first_{table} LIKE {table}"),
                 &format!("INSERT INTO first_{table} SELECT * FROM {table}"),
             ]);
         }
-        let world = stage.bento.world().clone();
-        Ground {
-            stage,
-            proxy,
-            request: scenario.request.clone(),
-            world,
-            tables,
-            own_tables: scenario.own_tables,
-        }
+        self.tables.extend(tables);
     }
 
-    /// Puts everything back to how it was.
+    fn own_tables(&self) -> Vec<String> {
+        self.stage
+            .site
+            .column("SHOW TABLES LIKE 'wp\\_bento\\_webhooks%'")
+    }
+
+    /// Puts everything back to how it was, with the webhook in the inbox if it is the worker who matters.
     pub(crate) fn reset(&self) {
         let mut root = self.stage.site.database.root();
+        if self.own_tables == OwnTables::Missing {
+            for table in self.own_tables() {
+                root.query_drop(format!("DROP TABLE {table}")).unwrap();
+            }
+        }
         for table in &self.tables {
             root.query_drop(format!("DELETE FROM {table}")).unwrap();
             root.query_drop(format!("INSERT INTO {table} SELECT * FROM first_{table}"))
                 .unwrap();
         }
-        if self.own_tables == OwnTables::Missing {
-            for table in self
-                .stage
-                .site
-                .column("SHOW TABLES LIKE 'wp\\_bento\\_webhooks%'")
-            {
-                root.query_drop(format!("DROP TABLE {table}")).unwrap();
-            }
-        }
         *self.stage.bento.world() = self.world.clone();
+        if self.process == Process::Worker {
+            self.proxy.begin(Plan::Pass);
+            let mut later = self.request.clone();
+            later.target += "&async=true";
+            let answer = self.stage.program.run(&later);
+            assert_eq!(answer.result(), "queued", "{answer}");
+        }
+    }
+
+    /// What a run leaves that nothing disturbs.
+    pub(crate) fn undisturbed(&self) -> Undisturbed {
+        self.reset();
+        self.proxy.begin(Plan::Pass);
+        match self.process {
+            Process::Answering => {
+                let answer = self.deliver();
+                assert_eq!(answer.result(), "applied", "{answer}");
+            }
+            Process::Worker => self.stage.program.work(),
+        }
+        let undisturbed = Undisturbed {
+            rows: self.outcome(),
+            messages: self.log(),
+            packets: self.proxy.packets(),
+            statements: self.proxy.statements(),
+        };
+        assert_eq!(
+            inbox::rows(&self.stage.site.database),
+            (0, 0),
+            "something is left"
+        );
+        undisturbed
+    }
+
+    /// What the sender of a disturbed webhook does, and then the worker.
+    pub(crate) fn make_up_for(&self, place: &str) {
+        self.proxy.begin(Plan::Pass);
+        if self.process == Process::Answering {
+            let answer = self.deliver();
+            assert_eq!(answer.status, 200, "{place}\n{answer}");
+        }
+        self.stage.settle();
     }
 
     /// Runs the webhook whole, as its sender would do again, and says how it was answered.
@@ -119,7 +198,10 @@ impl Ground {
     /// Runs the program until the plan stops the traffic or it ends; then does what is to be done to it.
     pub(crate) fn run_to(&self, plan: Plan, then: fn(&Ground, Child)) -> Run {
         self.proxy.begin(plan);
-        let mut child = self.stage.program.start(&self.request);
+        let mut child = match self.process {
+            Process::Answering => self.stage.program.start(&self.request),
+            Process::Worker => self.stage.program.start_command(&["work", "--until-empty"]),
+        };
         while !self.proxy.has_stopped(Duration::from_millis(1)) {
             if child.try_wait().unwrap().is_some() && !self.proxy.stops_at_last() {
                 self.proxy.begin(Plan::Pass);

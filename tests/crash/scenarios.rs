@@ -1,6 +1,6 @@
 //! The webhooks whose every step is disturbed, each with as much to write as its action can have.
 
-use crate::ground::{Engine, OwnTables, Scenario};
+use crate::ground::{Engine, OwnTables, Process, Scenario};
 use crate::stage::{NORA, SUE, webhook};
 use crate::support::bento::{Tag, World};
 use serde_json::{Value, json};
@@ -11,8 +11,8 @@ pub(crate) type Change = fn(&mut World);
 /// The one that makes a user.
 pub(crate) const ADD_NEW: &str = "add, new";
 
-/// All of them, on one engine.
-pub(crate) fn all(engine: Engine) -> Vec<(&'static str, Scenario)> {
+/// All of them, on one engine, done by this process.
+pub(crate) fn all(engine: Engine, process: Process) -> Vec<(&'static str, Scenario)> {
     use OwnTables::{Made, Missing};
     let webhooks: [(_, _, _, Change); 5] = [
         (
@@ -43,6 +43,7 @@ pub(crate) fn all(engine: Engine) -> Vec<(&'static str, Scenario)> {
     ];
     let scenario = |(name, request, own_tables, world)| {
         let scenario = Scenario {
+            process,
             request,
             engine,
             own_tables,
@@ -51,7 +52,9 @@ pub(crate) fn all(engine: Engine) -> Vec<(&'static str, Scenario)> {
         };
         (name, scenario)
     };
-    webhooks.into_iter().map(scenario).collect()
+    let fits = |own_tables| process == Process::Answering || own_tables == Made;
+    let webhooks = webhooks.into_iter().filter(|webhook| fits(webhook.2));
+    webhooks.map(scenario).collect()
 }
 
 fn given() -> Value {

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,9 @@ impl Program {
             .env("REQUEST_URI", &request.target)
             .env("SCRIPT_NAME", path)
             .env("QUERY_STRING", query)
-            .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress);
+            .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress)
+            // A test says itself when the worker works.
+            .env("BENTO_WEBHOOKS_WORKER", "cron");
         for (name, value) in &request.headers {
             command.env(variable(name), value);
         }
@@ -166,6 +168,33 @@ impl Program {
         // A program that is gone already takes nothing.
         drop(child.stdin.take().unwrap().write_all(body));
         child
+    }
+
+    /// Starts a command, as from cron.
+    pub fn start_command(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HTTP_HOST", "shop.example.test")
+            .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress)
+            .env("BENTO_WEBHOOKS_WORKER", "cron")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Runs a command, as from cron.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        self.start_command(arguments).wait_with_output().unwrap()
+    }
+
+    /// Does everything that waits in the inbox.
+    pub fn work(&self) {
+        let output = self.command(&["work", "--until-empty"]);
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// Runs one request to its end.

@@ -22,6 +22,7 @@ pub mod bento;
 pub mod cgi;
 pub mod cluster;
 pub mod database;
+pub mod inbox;
 pub mod password;
 pub mod php;
 pub mod proxy;
