@@ -1,12 +1,13 @@
 //! A site that can be put back to its first rows again and again, with a proxy before its database; and what counts as
 //! the same rows.
 
+use crate::scenarios::PASSWORD;
 use crate::stage::Stage;
 use crate::support::bento::World;
 use crate::support::cgi::{Answer, Request};
 use crate::support::database::Server;
 use crate::support::inbox;
-use crate::support::password::Form;
+use crate::support::password::{Form, verifies};
 use crate::support::proxy::{Plan, Proxy, Way};
 use crate::support::state::{self, State};
 use mysql::prelude::Queryable as _;
@@ -109,7 +110,7 @@ impl Ground {
         ground.keep(tables);
         if scenario.own_tables == OwnTables::Made {
             ground.deliver();
-            ground.stage.settle();
+            inbox::let_an_hour_pass(&ground.stage.site.database);
             ground.keep(ground.own_tables());
         }
         ground
@@ -215,6 +216,27 @@ impl Ground {
     /// The rows with all that differs from run to run made equal.
     pub(crate) fn outcome(&self) -> State {
         masked(&self.stage.before, self.stage.now())
+    }
+
+    /// A new user's password is the one that Bento was told last.
+    pub(crate) fn check_password(&self, place: &str) {
+        let world = self.stage.bento.world();
+        let told = world
+            .subscribers
+            .iter()
+            .find_map(|person| person.fields[PASSWORD].as_str());
+        let state = self.stage.now();
+        let mut new = state
+            .users
+            .iter()
+            .filter(|(id, _)| !self.stage.before.users.contains_key(id));
+        if let Some((_, user)) = new.next() {
+            let told = told.unwrap_or_else(|| panic!("{place}: Bento was told no password"));
+            assert!(
+                verifies(told, &user["user_pass"]),
+                "{place}: Bento was told another password"
+            );
+        }
     }
 
     /// The messages in WP Fusion's log.

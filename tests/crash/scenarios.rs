@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// What Bento knows of the cast.
 pub(crate) type Change = fn(&mut World);
 
-/// The one that makes a user.
+/// The one that makes a user, whose password goes back to Bento.
 pub(crate) const ADD_NEW: &str = "add, new";
 
 /// All of them, on one engine, done by this process.
@@ -57,8 +57,12 @@ pub(crate) fn all(engine: Engine, process: Process) -> Vec<(&'static str, Scenar
     webhooks.map(scenario).collect()
 }
 
+/// The Bento field that takes the password of a new user.
+pub(crate) const PASSWORD: &str = "secret_field";
+
 fn given() -> Value {
     json!({"changed_settings": {
+        "return_password_field": ["", PASSWORD],
         "contact_fields.user_nicename": {"active": "1", "type": "text", "crm_field": "slug"},
     }})
 }

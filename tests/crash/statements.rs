@@ -27,7 +27,7 @@ fn fail(ground: &Ground, plan: Plan, undisturbed: &Undisturbed, place: &str) {
     ground.reset();
     ground.proxy.begin(plan);
     let answer = ground.deliver();
-    let unchanged = difference_of_users(ground) == "";
+    let unchanged = difference_of_users(ground).is_empty();
     match (answer.status, answer.result().as_str()) {
         (503, _) | (200, "queued") => {}
         (200, "applied" | "unchanged") => assert!(!unchanged, "{place}\n{answer}"),
@@ -41,6 +41,7 @@ fn fail(ground: &Ground, plan: Plan, undisturbed: &Undisturbed, place: &str) {
     );
     ground.make_up_for(place);
     assert_eq!(difference(), "", "{place}\n{answer}");
+    ground.check_password(place);
 }
 
 /// In what the users differ from before. The list of tags is saved for itself, and may be.
