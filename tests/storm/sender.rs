@@ -106,6 +106,10 @@ impl<'a> Sender<'a> {
         let address = target(name) + &People::role(webhook.person);
         let mut request = Request::post(&address, &json!({"id": uuid(webhook.person)}).to_string());
         let host = self.next_host.fetch_add(1, Ordering::SeqCst) % self.hosts.len();
+        // As on a real site, a worker is started by whoever finds work left.
+        request
+            .environment
+            .push(("BENTO_WEBHOOKS_WORKER".to_owned(), "auto".to_owned()));
         request.environment.push((
             "BENTO_WEBHOOKS_DB_HOST".to_owned(),
             self.hosts[host].clone(),
