@@ -4,6 +4,7 @@
 //! tags may be removed on its strength. Never follows a redirect, never obeys a proxy variable, never reads more than
 //! 1 MiB, and ends at a deadline whatever Bento does. No transaction is open while it waits.
 
+use crate::clock::Clock;
 use crate::http::{self, Route, Trust};
 use crate::outcome::{Fault, Trouble};
 use crate::secret::Secret;
@@ -300,7 +301,7 @@ fn refused(response: &Response<Body>) -> Trouble {
     let wait = response
         .headers()
         .get("retry-after")
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        .and_then(|value| wait(value.to_str().ok()?.trim(), Clock::now()));
     let detail = match status {
         401 => "status 401: the Bento keys or the site uuid in WP Fusion's settings are wrong"
             .to_owned(),
@@ -318,6 +319,14 @@ fn refused(response: &Response<Body>) -> Trouble {
         detail,
         wait,
         fault,
+    }
+}
+
+/// Seconds in a `Retry-After`: a number, or a date like `Wed, 21 Oct 2026 07:28:00 GMT`.
+fn wait(text: &str, now: Clock) -> Option<u32> {
+    match text.parse() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => Some(Clock::from_http_date(text)?.seconds_since(&now)),
     }
 }
 

@@ -3,6 +3,11 @@
 use crate::settings::Zone;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Names of months in dates of HTTP.
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 /// A moment, in seconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -25,6 +30,32 @@ impl Clock {
         Clock {
             unix: i64::try_from(millis / 1000).unwrap_or_default(),
         }
+    }
+
+    /// The moment in a date of HTTP, `Wed, 21 Oct 2026 07:28:00 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Clock> {
+        let words: Vec<&str> = text.split([' ', ':']).collect();
+        let [_, day, month, year, hour, minute, second, "GMT"] = words.as_slice() else {
+            return None;
+        };
+        let month = MONTHS.iter().position(|name| name == month)?;
+        let number = |text: &str| text.parse().ok();
+        let moment = tz::UtcDateTime::new(
+            year.parse().ok()?,
+            u8::try_from(month).ok()? + 1,
+            number(day)?,
+            number(hour)?,
+            number(minute)?,
+            number(second)?,
+            0,
+        );
+        let unix = moment.ok()?.unix_time();
+        Some(Clock { unix })
+    }
+
+    /// Whole seconds from another moment to this one; 0 when this one is earlier.
+    pub fn seconds_since(&self, other: &Clock) -> u32 {
+        u32::try_from((self.unix - other.unix).max(0)).unwrap_or(u32::MAX)
     }
 
     /// `YYYY-MM-DD HH:MM:SS` in UTC, as WordPress stores `user_registered`.
@@ -66,5 +97,25 @@ mod tests {
         assert_eq!(clock.utc(), "2024-02-29 12:34:56");
         assert_eq!(clock.local(&Zone::new("", "-12.5")), "2024-02-29 00:04:56");
         assert_eq!(date_time(-1), "1969-12-31 23:59:59");
+    }
+
+    #[test]
+    fn dates_of_http_are_read() {
+        let date = |text| Clock::from_http_date(text).map(|clock| clock.utc());
+        let read = date("Thu, 29 Feb 2024 12:34:56 GMT");
+        assert_eq!(read.as_deref(), Some("2024-02-29 12:34:56"));
+        for bad in [
+            "",
+            "soon",
+            "Thu, 31 Feb 2024 12:34:56 GMT",
+            "Thu, 29 Feb 2024 12:34:56 CET",
+        ] {
+            assert_eq!(date(bad), None, "{bad}");
+        }
+        let (early, late) = (Clock { unix: 5 }, Clock { unix: 12 });
+        assert_eq!(
+            (late.seconds_since(&early), early.seconds_since(&late)),
+            (7, 0)
+        );
     }
 }

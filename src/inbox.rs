@@ -51,6 +51,11 @@ pub fn next(now: Millis, attempt: u32, asked: Option<u32>, spread: i64) -> Next 
     Next::At(now + wait.max(asked))
 }
 
+/// Whether attempt number `attempt` is one too many: every one before ended without a word, as when the program is killed.
+pub fn is_too_many(attempt: u32) -> bool {
+    next(0, attempt.saturating_sub(1), None, 0) == Next::Never
+}
+
 /// Proves that a row is held: random, made anew for each claim.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Token([u8; 16]);
@@ -219,6 +224,7 @@ mod tests {
         assert_eq!(waits, expected);
         assert_eq!(next(0, u32::MAX, None, 0), Next::Never);
         assert_eq!(next(0, 0, None, 0), Next::At(30_000));
+        assert!(!is_too_many(12) && is_too_many(13));
     }
 
     #[test]

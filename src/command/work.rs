@@ -93,7 +93,7 @@ impl Progress {
                 self.later += 1;
             }
             Worked::Webhook(_) | Worked::Errand(Ok(())) => self.done += 1,
-            Worked::Errand(Err(_)) | Worked::Unreadable => self.later += 1,
+            Worked::Errand(Err(_)) | Worked::GivenUp => self.later += 1,
             Worked::Waiting(_) => {}
             Worked::Replaced => self.replaced = true,
         }

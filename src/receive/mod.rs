@@ -160,7 +160,8 @@ impl<'s, 'a> Visit<'s, 'a> {
                 let mut job = self.job(joined);
                 job.hold(lease, Share::Live);
                 let outcome = job.run(found, &bento);
-                let others = if job.leaves_work() && others == Others::Alone {
+                // A worker who was there may have left, seeing that this row was held.
+                let others = if job.leaves_work() {
                     Others::Due
                 } else {
                     others

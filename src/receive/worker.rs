@@ -48,8 +48,8 @@ pub enum Worked {
     Webhook(Outcome),
     /// Something was sent, or not.
     Errand(Result<(), Trouble>),
-    /// A row that cannot be read was buried.
-    Unreadable,
+    /// A row that cannot be read, or that has cut short every attempt, was buried.
+    GivenUp,
     /// Nothing can be done for so many milliseconds.
     Waiting(u64),
     /// Another worker is there.
@@ -164,6 +164,10 @@ impl Shift<'_> {
 impl Visit<'_, '_> {
     /// One row, from claim to end, with the owner's settings as they are now.
     fn turn(&mut self, lease: Lease, task: Option<Task>) -> Result<Worked, Trouble> {
+        if inbox::is_too_many(lease.attempt) {
+            let fate = Fate::Buried(&lease, "every attempt was cut short");
+            return self.site.end(&fate).map(|()| Worked::GivenUp);
+        }
         let settings = self.site.settings(self.place)?;
         let mut visit = Visit {
             site: self.site,
@@ -177,7 +181,7 @@ impl Visit<'_, '_> {
             Some(Task::Errand(errand)) => visit.errand(&lease, &errand).map(Worked::Errand),
             None => {
                 let fate = Fate::Buried(&lease, "the row cannot be read");
-                self.site.end(&fate).map(|()| Worked::Unreadable)
+                self.site.end(&fate).map(|()| Worked::GivenUp)
             }
         }
     }

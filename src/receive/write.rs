@@ -205,7 +205,11 @@ impl Job<'_, '_> {
                 .chain(&plan.log)
                 .map(|entry| row(entry, user, webhook))
                 .collect();
-            let fate = lease.map(|lease| fate(lease, claim, person));
+            let second_look = match plan.changes.is_empty() {
+                true => config.own().second_look(),
+                false => 0,
+            };
+            let fate = lease.map(|lease| fate(lease, claim, person, second_look));
             site.close(&Closing {
                 user,
                 changes: &plan.changes,
@@ -283,14 +287,22 @@ fn is_unfinished(user: &User, lease: Option<&Lease>) -> bool {
     is_again(lease) && is_younger && user.metas.is_empty()
 }
 
-/// What becomes of the row once the user's rows are written. A tag without a name gets one second chance.
-fn fate<'l>(lease: &'l Lease, claim: Claim, person: &Fetched) -> Fate<'l> {
+/// What becomes of the row once the user's rows are written. A tag without a name gets a second chance; so does a person with
+/// nothing new, `second_look` seconds later, unless that is 0.
+fn fate<'l>(lease: &'l Lease, claim: Claim, person: &Fetched, second_look: u32) -> Fate<'l> {
     if claim == Claim::Joined {
         return Fate::Again(lease);
     }
+    if is_again(Some(lease)) {
+        return Fate::Done(lease);
+    }
     match inbox::next(lease.since, lease.attempt, None, spread()) {
-        Next::At(at) if !person.complete && lease.attempt == 1 => {
+        Next::At(at) if !person.complete => {
             Fate::Later(lease, at, "Bento names a tag that it does not list yet")
+        }
+        _ if second_look > 0 => {
+            let at = lease.since + u64::from(second_look) * 1000;
+            Fate::Later(lease, at, "a second look")
         }
         _ => Fate::Done(lease),
     }

@@ -168,7 +168,7 @@ impl Site<'_> {
             "SET @claimed = ROW_COUNT()".into(),
             format!("UPDATE `{state}` SET heard = @now, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = 1").into(),
             format!(
-                "SELECT {COLUMNS}, lease > @now AS held, @claimed AS claimed, @free AS free, @now AS now, @worker > @now AS worker, \
+                "SELECT {COLUMNS}, lease > @now AS held, @claimed AS claimed, @free AS free, @now AS moment, @worker > @now AS worker, \
                  EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= @now AND lease <= @now AND id <> @id) AS others \
                  FROM `{inbox}` WHERE id = @id"
             )
@@ -225,12 +225,12 @@ impl Site<'_> {
                 self.tables.state
             )
             .into(),
-            "SELECT ROW_COUNT() AS granted, @now AS now".into(),
+            "SELECT ROW_COUNT() AS granted, @now AS moment".into(),
             "COMMIT".into(),
         ]);
         let replies = self.visit(&statements)?;
         let granted = replies.iter().find(|reply| reply.number("granted") == 1);
-        Ok(granted.map(|reply| reply.number("now")))
+        Ok(granted.map(|reply| reply.number("moment")))
     }
 
     /// Leaves Bento alone for some seconds.
@@ -308,7 +308,7 @@ impl Site<'_> {
             )
             .into(),
             format!(
-                "SELECT @mine AS mine, @now AS now, @next AS next, @pick AS pick, {COLUMNS} FROM (SELECT 1 AS one) AS o \
+                "SELECT @mine AS mine, @now AS moment, @next AS next, @pick AS pick, {COLUMNS} FROM (SELECT 1 AS one) AS o \
                  LEFT JOIN `{inbox}` ON id = @pick"
             )
             .into(),
@@ -319,7 +319,7 @@ impl Site<'_> {
         let Some(row) = row.filter(|row| number_column(row, "mine") == 1) else {
             return Ok(Turn::Replaced);
         };
-        let (now, next) = (number_column(row, "now"), number_column(row, "next"));
+        let (now, next) = (number_column(row, "moment"), number_column(row, "next"));
         if number_column(row, "pick") != 0 {
             let held = lease(row, token, now);
             return Ok(Turn::Task(held, task(row).map(Box::new)));
@@ -370,7 +370,7 @@ fn read_stored(seen: &Reply, token: Token) -> Stored {
     if let Some(row) = row
         && let Some(Task::Webhook(webhook)) = task(row)
     {
-        let lease = lease(row, token, seen.number("now"));
+        let lease = lease(row, token, seen.number("moment"));
         return Stored::Claimed {
             lease,
             webhook,

@@ -123,7 +123,7 @@ impl Site<'_> {
                  body MEDIUMBLOB NULL, \
                  version BIGINT UNSIGNED NOT NULL DEFAULT 1, \
                  attempts INT UNSIGNED NOT NULL DEFAULT 0, \
-                 stored BIGINT UNSIGNED NOT NULL, \
+                 came BIGINT UNSIGNED NOT NULL, \
                  due BIGINT UNSIGNED NOT NULL, \
                  token BINARY(16) NULL, \
                  lease BIGINT UNSIGNED NOT NULL DEFAULT 0, \
@@ -173,7 +173,7 @@ impl Site<'_> {
             |id| format!("X'{}'", Mark::of(id).hex()),
         );
         format!(
-            "INSERT INTO `{}` (kind, person, contact_mark, action, contact, email, role, background, stored, due) \
+            "INSERT INTO `{}` (kind, person, contact_mark, action, contact, email, role, background, came, due) \
              VALUES ({WEBHOOK}, X'{}', {contact_mark}, {}, {}, {}, {}, {}, {NOW}, {NOW}) \
              ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), version = version + 1, \
              action = GREATEST(action, VALUES(action)), \
@@ -203,7 +203,7 @@ impl Site<'_> {
         };
         let body = serde_json::to_vec(&parcel.errand).unwrap_or_default();
         format!(
-            "INSERT INTO `{}` (kind, person, body, stored, due, attempts, token, lease) \
+            "INSERT INTO `{}` (kind, person, body, came, due, attempts, token, lease) \
              VALUES ({kind}, X'{}', X'{}', {NOW}, {NOW}, 1, X'{}', {NOW} + {LEASE})",
             self.tables.inbox,
             parcel.mark.hex(),
@@ -327,18 +327,18 @@ impl Site<'_> {
         statements.extend([
             Statement::from(format!(
                 "SELECT COUNT(*) AS number, SUM(buried > 0) AS buried, SUM(buried = 0 AND lease > @now) AS running, \
-                 MIN(IF(buried = 0, stored, NULL)) AS oldest, @now AS now FROM `{inbox}`"
+                 MIN(IF(buried = 0, came, NULL)) AS oldest, @now AS moment FROM `{inbox}`"
             )),
             format!("SELECT calls, paused, heard, worker, worked FROM `{state}` WHERE id = 1").into(),
             format!(
-                "SELECT id, kind, action, contact, attempts, stored, due, buried, lease, reason FROM `{inbox}` ORDER BY buried > 0, due, id LIMIT {SHOWN}"
+                "SELECT id, kind, action, contact, attempts, came, due, buried, lease, reason FROM `{inbox}` ORDER BY buried > 0, due, id LIMIT {SHOWN}"
             )
             .into(),
         ]);
         let replies = self.send(&statements)?;
         let counts = replies.get(1);
         let number = |name: &str| counts.map_or(0, |reply| reply.number(name));
-        let now = number("now");
+        let now = number("moment");
         let state = replies.get(2);
         let moment = |name: &str| state.map_or(0, |reply| reply.number(name));
         let list = state.and_then(|reply| reply.rows.first());
@@ -522,7 +522,7 @@ fn shown(row: &Row, now: Millis) -> Shown {
 
 /// The columns of a row that [`task`] and [`lease`] read.
 pub(super) const COLUMNS: &str =
-    "id, kind, action, contact, email, role, background, body, version, attempts, stored";
+    "id, kind, action, contact, email, role, background, body, version, attempts, came";
 
 /// What a row asks for; `None` when it cannot be read.
 pub(super) fn task(row: &Row) -> Option<Task> {
@@ -558,6 +558,6 @@ pub(super) fn lease(row: &Row, token: crate::inbox::Token, since: Millis) -> Lea
         version: number_column(row, "version"),
         attempt: u32::try_from(number_column(row, "attempts")).unwrap_or(u32::MAX),
         since,
-        stored: number_column(row, "stored"),
+        stored: number_column(row, "came"),
     }
 }

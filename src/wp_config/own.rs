@@ -16,12 +16,13 @@ const CA_FILE: &str = "BENTO_WEBHOOKS_CA_FILE";
 const CALLS_PER_MINUTE: &str = "BENTO_WEBHOOKS_CALLS_PER_MINUTE";
 const CONCURRENCY: &str = "BENTO_WEBHOOKS_CONCURRENCY";
 const WORKER: &str = "BENTO_WEBHOOKS_WORKER";
+const SECOND_LOOK: &str = "BENTO_WEBHOOKS_SECOND_LOOK";
 
 const DEFAULT_API_URL: &str = "https://app.bentonow.com/api/v1";
 const DEFAULT_SENDMAIL: &str = "/usr/sbin/sendmail -t -i";
 
 /// Every setting of this program that may be a constant.
-const CONSTANTS: [&str; 7] = [
+const CONSTANTS: [&str; 8] = [
     API_URL,
     ALLOW_ROLES,
     SENDMAIL,
@@ -29,6 +30,7 @@ const CONSTANTS: [&str; 7] = [
     CALLS_PER_MINUTE,
     CONCURRENCY,
     WORKER,
+    SECOND_LOOK,
 ];
 
 /// The address of Bento's API: https, or http to this very machine; no slash at its end.
@@ -77,6 +79,7 @@ pub struct Own {
     calls_per_minute: u32,
     concurrency: u32,
     worker: Worker,
+    second_look: u32,
     unrecognized: Vec<String>,
 }
 
@@ -114,6 +117,12 @@ impl Own {
     /// `BENTO_WEBHOOKS_WORKER`: `auto`, or `cron` when the program shall never start itself.
     pub fn worker(&self) -> Worker {
         self.worker
+    }
+
+    /// `BENTO_WEBHOOKS_SECOND_LOOK`: seconds after which Bento is asked once more when there was nothing new, because its API
+    /// may lag behind its webhooks; 0, the default, for never.
+    pub fn second_look(&self) -> u32 {
+        self.second_look
     }
 
     /// Constants that start with `BENTO_WEBHOOKS_` and are none of ours: misspelt, most likely.
@@ -167,6 +176,7 @@ impl Own {
         };
         let calls_need = "is no whole number from 1 to 6000";
         let live_need = "is no whole number from 0 to 100";
+        let look_need = "is no whole number from 0 to 3600";
         let worker_need = "is neither auto nor cron";
         let worker = match text(WORKER, worker_need)? {
             None => Worker::Automatic,
@@ -185,6 +195,7 @@ impl Own {
             calls_per_minute: number(CALLS_PER_MINUTE, calls_need, 1, 6000, 60)?,
             concurrency: number(CONCURRENCY, live_need, 0, 100, 4)?,
             worker,
+            second_look: number(SECOND_LOOK, look_need, 0, 3600, 0)?,
             unrecognized: values.constants().filter(ours).map(str::to_owned).collect(),
         })
     }
