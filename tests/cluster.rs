@@ -70,6 +70,7 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
     eprintln!("{:?}", sender.tally());
     assert!(sender.tally().refused > 0, "nobody met the dead node");
     await_size(first, 2);
+    stage.settle();
     people.check(&stage);
     let mut root = second.root();
     root.query_drop("SET SESSION wsrep_sync_wait = 1").unwrap();

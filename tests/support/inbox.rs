@@ -19,7 +19,7 @@ pub fn let_an_hour_pass(database: &Database<'_>) {
     let mut root = database.root();
     await_rest(database, &mut root);
     let earlier = |column: &str| format!("{column} = GREATEST({column}, {HOUR}) - {HOUR}");
-    let columns = ["stored", "due", "lease"].map(earlier).join(", ");
+    let columns = ["came", "due", "lease"].map(earlier).join(", ");
     root.query_drop(format!("UPDATE wp_bento_webhooks_inbox SET {columns}"))
         .unwrap();
     let columns = ["paused", "tags", "worker"].map(earlier).join(", ");
