@@ -36,7 +36,7 @@ fn server() -> &'static Server {
 fn stage_on(server: &'static Server, engine: &str, change: impl FnOnce(&mut World)) -> Stage {
     let mut stage = Stage::on(server, "wp61", &json!({}), change);
     // What is left to the worker shall not wait for the next minute.
-    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "6000");
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1200");
     for table in stage.site.column("SHOW TABLES") {
         stage
             .site

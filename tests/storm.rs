@@ -144,7 +144,7 @@ fn flaws() -> Vec<Fault> {
     vec![
         Fault::status(500, r#"{"error":"Internal Server Error"}"#),
         Fault::html(502, "<h1>502 Bad Gateway</h1>"),
-        Fault::too_many(None),
+        Fault::too_many(Some(1)),
         Fault::Truncated,
         Fault::Close,
         Fault::SuccessFalse("Not now".to_owned()),
