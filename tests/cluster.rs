@@ -21,12 +21,15 @@ mod stage;
 mod people;
 #[path = "storm/sender.rs"]
 mod sender;
+#[path = "storm/workers.rs"]
+mod workers;
 
 use crate::people::People;
 use crate::sender::Sender;
 use crate::stage::Stage;
 use crate::support::cluster::{Cluster, await_size};
 use crate::support::state::State;
+use crate::workers::Workers;
 use mysql::prelude::Queryable as _;
 use serde_json::json;
 use std::time::Duration;
@@ -72,6 +75,9 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
     eprintln!("{:?}", sender.tally());
     assert!(sender.tally().refused > 0, "nobody met the dead node");
     await_size(first, 2);
+    let workers = Workers::of(stage.site.folder());
+    workers.kill();
+    eprintln!("{} workers were there", workers.killed());
     stage.settle();
     people.check(&stage);
     let mut root = second.root();
