@@ -58,6 +58,11 @@ impl Clock {
         u32::try_from((self.unix - other.unix).max(0)).unwrap_or(u32::MAX)
     }
 
+    /// Seconds since 1970.
+    pub fn unix(&self) -> i64 {
+        self.unix
+    }
+
     /// `YYYY-MM-DD HH:MM:SS` in UTC, as WordPress stores `user_registered`.
     pub fn utc(&self) -> String {
         date_time(self.unix)

@@ -23,6 +23,7 @@ pub mod cgi;
 pub mod cluster;
 pub mod database;
 pub mod inbox;
+pub mod mail;
 pub mod password;
 pub mod php;
 pub mod proxy;
