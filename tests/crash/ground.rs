@@ -7,6 +7,7 @@ use crate::support::bento::World;
 use crate::support::cgi::{Answer, Request};
 use crate::support::database::Server;
 use crate::support::inbox;
+use crate::support::mail::Outbox;
 use crate::support::password::{Form, verifies};
 use crate::support::proxy::{Plan, Proxy, Way};
 use crate::support::state::{self, State};
@@ -89,6 +90,10 @@ impl Ground {
         let server = stage.site.database.server().socket();
         let proxy = Proxy::start(stage.site.folder(), &server);
         stage.site.define("DB_HOST", &proxy.db_host());
+        let outbox = Outbox::new(stage.site.folder().join("mails"));
+        stage
+            .site
+            .define("BENTO_WEBHOOKS_SENDMAIL", &outbox.command());
         let tables = stage.site.column("SHOW TABLES");
         if scenario.engine == Engine::MyIsam {
             for table in &tables {
