@@ -11,9 +11,11 @@ mod support;
 
 use std::time::Duration;
 
+use mysql::prelude::Queryable as _;
 use serde_json::{Value, json};
 use support::bento::{Account, Bento, Fault, Script, Subscriber, Unknown, World};
 use support::database::{Network, Server};
+use support::proxy::{Mishap, Plan, Proxy};
 use support::recording::Base;
 use support::site::Site;
 use support::state::State;
@@ -234,4 +236,52 @@ fn a_server_is_reached_by_socket_port_and_tls_and_leaves_nothing() {
     drop(database);
     drop(server);
     assert!(!socket.parent().unwrap().exists(), "the folder is gone");
+}
+
+/// Three statements in one packet, the second of which meets a mishap within a transaction that has written one row.
+#[test]
+fn a_proxy_lets_single_statements_of_a_packet_fail() {
+    let server = Server::shared();
+    let database = server.database();
+    let proxy = Proxy::start(&server.new_folder(), &server.socket());
+    database
+        .root()
+        .query_drop("CREATE TABLE n (n INT) ENGINE=InnoDB")
+        .unwrap();
+    let options = mysql::OptsBuilder::new()
+        .socket(proxy.db_host().strip_prefix("localhost:"))
+        .user(Some("root"))
+        .db_name(Some(database.name()))
+        .prefer_socket(false);
+    for (mishap, codes, rows) in [
+        (Mishap::Deadlock, vec![None, Some(1213)], "0"),
+        (Mishap::LockWait, vec![None, Some(1205)], "1"),
+        (Mishap::Loss, vec![Some(0)], "0"),
+    ] {
+        let mut conn = mysql::Conn::new(options.clone()).unwrap();
+        proxy.begin(Plan::Fail(4, mishap));
+        conn.query_drop("BEGIN").unwrap();
+        conn.query_drop("INSERT INTO n VALUES (1)").unwrap();
+        let packet = "SELECT 'a;b' FROM n; INSERT INTO n VALUES (2); INSERT INTO n VALUES (3)";
+        let mut result = conn.query_iter(packet).unwrap();
+        let mut found = Vec::new();
+        while let Some(mut set) = result.iter() {
+            let error = set.find_map(Result::err);
+            found.push(error.map(|error| match error {
+                mysql::Error::MySqlError(error) => error.code,
+                _ => 0,
+            }));
+        }
+        drop(result);
+        assert_eq!(found, codes, "{mishap:?}");
+        // A connection that is gone has nothing to commit.
+        drop(conn.query_drop("COMMIT"));
+        proxy.hang_up();
+        let count: Option<String> = database
+            .root()
+            .query_first("SELECT COUNT(*) FROM n")
+            .unwrap();
+        assert_eq!(count.as_deref(), Some(rows), "{mishap:?}");
+        database.root().query_drop("DELETE FROM n").unwrap();
+    }
 }

@@ -233,13 +233,15 @@ impl Site<'_> {
                     "option wpf_options cannot be read; save WP Fusion's settings again".to_owned(),
                 )
             })?;
-            if new != raw {
-                site.update_option("wpf_options", &raw, &new)?;
-            }
+            // The settings come last: it is they who tell that the list is known, and without transactions (MyISAM) a
+            // run that ends between the two must be seen to be unfinished.
             match site.option_for_update("wpf_available_tags")? {
                 Some(old) if old == names => {}
                 Some(old) => site.update_option("wpf_available_tags", &old, &names)?,
                 None => site.insert_option("wpf_available_tags", &names, unloaded(release))?,
+            }
+            if new != raw {
+                site.update_option("wpf_options", &raw, &new)?;
             }
             site.commit(Vec::new(), Vec::new()).map(|_| ())
         })

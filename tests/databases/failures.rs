@@ -2,14 +2,16 @@
 //! nothing is half written.
 
 use super::{
-    Answer, NORA, PASSWORD, SUE, Server, Stage, assert_failed, assert_kept, json, stage, stage_on,
-    tag,
+    Answer, NORA, PASSWORD, PATIENCE, SUE, Server, Stage, Subscriber, assert_failed, assert_kept,
+    json, stage, stage_on, stage_with, tag,
 };
 use crate::support::bento::{Fault, Script};
-use crate::support::database::Network;
+use crate::support::database::{Data, Network};
 use crate::support::state;
 use mysql::TxOpts;
 use mysql::prelude::Queryable as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// A step that breaks something, what the line for the owner says, and the step that mends it.
 type Failure = (&'static str, &'static str, &'static str);
@@ -357,6 +359,91 @@ fn a_full_or_read_only_server_is_a_failure() {
     drop(taken);
     assert_eq!(before.difference(&stage.now()), "");
     assert_eq!(state::log(&stage.site.database).len(), rows);
+}
+
+/// The one who has the connection works, the others are told to come again; nobody's work is half done.
+#[test]
+fn twenty_at_once_with_one_connection_are_all_done_in_the_end() {
+    let people: Vec<String> = (0..20).map(|n| format!("{NORA}-{n}")).collect();
+    let stage = stage_with(&json!({}), |world| {
+        let person = |(n, id): (usize, &String)| {
+            Subscriber::new(id, &format!("one{n}@example.test"), &["11"])
+        };
+        world.subscribers = people.iter().enumerate().map(person).collect();
+    });
+    let user = stage.site.database.name().to_string();
+    stage.site.sql(&[&format!(
+        "ALTER USER {user}@localhost WITH MAX_USER_CONNECTIONS 1"
+    )]);
+    let refused = AtomicUsize::new(0);
+    let send_until_taken = |id: &str| {
+        let begun = Instant::now();
+        loop {
+            let answer = stage.run("add", id);
+            if answer.status == 200 {
+                return;
+            }
+            assert_failed(&answer, "the server has no connection left");
+            refused.fetch_add(1, Ordering::SeqCst);
+            assert!(begun.elapsed() < PATIENCE, "{id} is never taken: {answer}");
+        }
+    };
+    std::thread::scope(|scope| {
+        for id in &people {
+            scope.spawn(|| send_until_taken(id));
+        }
+    });
+    assert!(refused.load(Ordering::SeqCst) > 0, "nobody was refused");
+    let state = stage.now();
+    for n in 0..people.len() {
+        let email = format!("one{n}@example.test");
+        let mut users = state
+            .users
+            .iter()
+            .filter(|(_, user)| user["user_email"] == email);
+        let (id, _) = users.next().unwrap_or_else(|| panic!("{email} is lost"));
+        assert_eq!(users.next(), None, "{email} twice");
+        let tags = r#"a:1:{i:0;s:8:"Customer";}"#;
+        assert_eq!(stage.tags(*id).as_deref(), Some(tags), "{email}");
+    }
+}
+
+/// All tables in one file that may not grow: whatever is written last finds no room.
+#[test]
+fn a_disk_that_fills_up_leaves_nothing_half_written() {
+    let full = [
+        "--innodb-file-per-table=0",
+        "--innodb-data-file-path=ibdata1:12M:autoextend:max:20M",
+    ];
+    let settings = full.map(str::to_string);
+    let server: &'static Server = Box::leak(Box::new(Server::start_with(
+        Network::None,
+        Data::Own,
+        &settings,
+    )));
+    let stage = stage_on(server, &json!({}), |world| {
+        // More than fits into a page that is half empty.
+        world.subscribers[1].fields =
+            json!({"notes": "x".repeat(60_000), "bio": "y".repeat(60_000)});
+    });
+    assert_eq!(stage.run("update_tags", SUE).status, 200);
+    stage
+        .site
+        .sql(&["CREATE TABLE ballast (block LONGBLOB) ENGINE=InnoDB"]);
+    let mut root = stage.site.database.root();
+    let mut size = 1 << 20;
+    while size > 1 << 13 {
+        if root
+            .exec_drop("INSERT INTO ballast VALUES (?)", (vec![b'x'; size],))
+            .is_err()
+        {
+            size /= 2;
+        }
+    }
+    let before = stage.now();
+    let answer = stage.run("add", NORA);
+    assert_failed(&answer, "the server's disk or table is full");
+    assert_eq!(before.difference(&stage.now()), "", "{answer}");
 }
 
 /// A row that somebody keeps locked, and a table that a backup keeps from writing.

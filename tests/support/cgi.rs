@@ -159,8 +159,19 @@ impl Program {
             .unwrap()
     }
 
-    /// Runs a command, as from cron.
-    pub fn command(&self, arguments: &[&str]) -> Output {
+    /// Starts the program for a request with a whole body, and hands it over.
+    pub fn start(&self, request: &Request) -> Child {
+        let Body::Exact(body) = &request.body else {
+            panic!("only a whole body can be handed over at once");
+        };
+        let mut child = self.spawn(request);
+        // A program that is gone already takes nothing.
+        drop(child.stdin.take().unwrap().write_all(body));
+        child
+    }
+
+    /// Starts a command, as from cron.
+    pub fn start_command(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(&self.binary);
         command
             .args(arguments)
@@ -169,8 +180,15 @@ impl Program {
             .env("HTTP_HOST", "shop.example.test")
             .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress)
             .env("BENTO_WEBHOOKS_WORKER", "cron")
-            .stdin(Stdio::null());
-        command.output().unwrap()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Runs a command, as from cron.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        self.start_command(arguments).wait_with_output().unwrap()
     }
 
     /// Does everything that waits in the inbox.

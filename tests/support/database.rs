@@ -40,6 +40,14 @@ pub enum Network {
     Tls,
 }
 
+/// Where a new server has its system tables from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    Own,
+    /// From another node of its cluster.
+    Foreign,
+}
+
 /// A running MariaDB; it stops and its folder goes when dropped.
 pub struct Server {
     folder: PathBuf,
@@ -56,6 +64,11 @@ impl Server {
 
     /// Starts a server of its own and waits until it answers.
     pub fn start(network: Network) -> Server {
+        Server::start_with(network, Data::Own, &[])
+    }
+
+    /// The same with more settings.
+    pub fn start_with(network: Network, data: Data, settings: &[String]) -> Server {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "bento-webhooks-{}-{}",
@@ -65,13 +78,16 @@ impl Server {
         let folder = std::env::temp_dir().join(name);
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).unwrap();
-        install(&folder);
+        match data {
+            Data::Own => install(&folder),
+            Data::Foreign => leave_to_others(&folder),
+        }
         let port = (network != Network::None).then(free_port);
         let mut command = Command::new("sh");
         command
             .args(["-c", GUARD, "guard"])
             .arg(&folder)
-            .args(server_command(&folder));
+            .args(server_command(&folder, data));
         match port {
             Some(port) => command.args([
                 format!("--port={port}"),
@@ -82,6 +98,7 @@ impl Server {
         if network == Network::Tls {
             command.args(certificate(&folder));
         }
+        command.args(settings);
         let guard = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -191,9 +208,16 @@ fn running_as_root() -> bool {
     id.stdout.starts_with(b"0\n")
 }
 
+/// The account that the server's package makes.
+const SERVICE: &str = "mysql";
+
 /// The server refuses to run as root unless told to.
-fn user_option() -> Option<&'static str> {
-    running_as_root().then_some("--user=root")
+fn user_option(data: Data) -> Option<String> {
+    let user = match data {
+        Data::Own => "root",
+        Data::Foreign => SERVICE,
+    };
+    running_as_root().then(|| format!("--user={user}"))
 }
 
 /// Daemons are often not on the path of ordinary users.
@@ -223,7 +247,7 @@ fn install(folder: &Path) {
             "--force",
         ])
         .arg(format!("--datadir={}", folder.join("data").display()))
-        .args(user_option())
+        .args(user_option(Data::Own))
         // A server that starts removes all temporary tables in this folder, those of others too.
         .env("TMPDIR", folder)
         .output()
@@ -235,13 +259,25 @@ fn install(folder: &Path) {
     }
 }
 
-fn server_command(folder: &Path) -> Vec<String> {
+/// What copies the data runs as the server does, and refuses to write as root.
+fn leave_to_others(folder: &Path) {
+    fs::create_dir(folder.join("data")).unwrap();
+    if running_as_root() {
+        let owned = Command::new("chown")
+            .args(["-R", SERVICE])
+            .arg(folder)
+            .status();
+        assert!(owned.unwrap().success());
+    }
+}
+
+fn server_command(folder: &Path, data: Data) -> Vec<String> {
     let path = |name: &str| folder.join(name).display().to_string();
     let mut command = vec![
         program("mariadbd").display().to_string(),
         "--no-defaults".to_string(),
     ];
-    command.extend(user_option().map(str::to_string));
+    command.extend(user_option(data));
     command.extend([
         format!("--datadir={}", path("data")),
         format!("--socket={}", path("sock")),
@@ -267,7 +303,7 @@ fn server_command(folder: &Path) -> Vec<String> {
     command
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -349,24 +385,7 @@ pub struct Statement {
 impl Statement {
     /// The single statements of a packet that carries several, without blanks around them.
     pub fn pieces(&self) -> Vec<&str> {
-        let (mut quote, mut escaped) = (None, false);
-        let at_end = |letter: char| {
-            if escaped {
-                escaped = false;
-            } else if letter == '\\' {
-                escaped = true;
-            } else if quote == Some(letter) {
-                quote = None;
-            } else if quote.is_none() && matches!(letter, '\'' | '"' | '`') {
-                quote = Some(letter);
-            }
-            letter == ';' && quote.is_none()
-        };
-        self.text
-            .split(at_end)
-            .map(str::trim)
-            .filter(|piece| !piece.is_empty())
-            .collect()
+        pieces(&self.text)
     }
 
     /// Whether any of its statements may change a row or a table.
@@ -397,6 +416,27 @@ impl Statement {
     pub fn is_round_trip(&self) -> bool {
         !matches!(self.command.as_str(), "Connect" | "Close stmt" | "Quit")
     }
+}
+
+/// The single statements of a text that holds several, without blanks around them.
+pub fn pieces(text: &str) -> Vec<&str> {
+    let (mut quote, mut escaped) = (None, false);
+    let at_end = |letter: char| {
+        if escaped {
+            escaped = false;
+        } else if letter == '\\' {
+            escaped = true;
+        } else if quote == Some(letter) {
+            quote = None;
+        } else if quote.is_none() && matches!(letter, '\'' | '"' | '`') {
+            quote = Some(letter);
+        }
+        letter == ';' && quote.is_none()
+    };
+    text.split(at_end)
+        .map(str::trim)
+        .filter(|piece| !piece.is_empty())
+        .collect()
 }
 
 /// Whether the text begins with this word, in any case.

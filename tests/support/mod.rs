@@ -20,10 +20,13 @@
 
 pub mod bento;
 pub mod cgi;
+pub mod cluster;
 pub mod database;
+pub mod inbox;
 pub mod mail;
 pub mod password;
 pub mod php;
+pub mod proxy;
 pub mod recording;
 pub mod site;
 pub mod state;

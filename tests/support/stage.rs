@@ -10,6 +10,7 @@
 use crate::support::bento::{Bento, Subscriber, World};
 use crate::support::cgi::{Program, Request};
 use crate::support::database::Server;
+use crate::support::inbox;
 use crate::support::recording::Base;
 use crate::support::site::Site;
 use crate::support::state::State;
@@ -61,6 +62,21 @@ impl Stage {
     /// The rows as they are now.
     pub fn now(&self) -> State {
         State::read(&self.site.database)
+    }
+
+    /// Lets time pass and the worker work until nothing waits any more.
+    pub fn settle(&self) {
+        for _ in 0..20 {
+            let (waiting, buried) = inbox::rows(&self.site.database);
+            assert_eq!(buried, 0, "something was given up");
+            if waiting == 0 {
+                return;
+            }
+            inbox::let_an_hour_pass(&self.site.database);
+            self.program.work();
+        }
+        let shown = self.program.command(&["queue"]);
+        panic!("something waits in the inbox for ever: {shown:?}");
     }
 
     /// What has changed since the start; empty when nothing has.

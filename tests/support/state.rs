@@ -42,10 +42,14 @@ pub struct State {
 impl State {
     /// Reads the present rows.
     pub fn read(database: &Database<'_>) -> State {
-        let mut conn = database.root();
+        State::read_by(&mut database.root())
+    }
+
+    /// The same through a connection that has chosen the database.
+    pub fn read_by(conn: &mut Conn) -> State {
         let mut state = State::default();
         for row in rows(
-            &mut conn,
+            conn,
             &format!(
                 "SELECT {} FROM wp_users ORDER BY ID",
                 USER_COLUMNS.join(",")
@@ -59,7 +63,7 @@ impl State {
             state.users.insert(user["ID"].parse().unwrap(), user);
         }
         for row in rows(
-            &mut conn,
+            conn,
             "SELECT user_id, meta_key, meta_value FROM wp_usermeta ORDER BY umeta_id",
         ) {
             let user = row[0].as_deref().unwrap().parse().unwrap();
@@ -67,7 +71,7 @@ impl State {
             state.meta.entry(user).or_default().push(entry);
         }
         for row in rows(
-            &mut conn,
+            conn,
             "SELECT option_name, option_value, autoload FROM wp_options ORDER BY option_name",
         ) {
             let [name, value, autoload] = <[Option<String>; 3]>::try_from(row).unwrap();

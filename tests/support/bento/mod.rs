@@ -12,9 +12,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Instant;
 
 use reply::Reply;
-pub use world::{Account, Fault, Script, Subscriber, Tag, Unknown, World};
+pub use world::{Account, Fault, Flaw, Limit, Script, Subscriber, Tag, Unknown, World};
 
 /// Requests larger than this are a mistake of the test.
 const MAX_BODY: usize = 8 << 20;
@@ -34,6 +35,8 @@ pub struct Call {
     pub status: u16,
     /// How many calls were being answered while this one began, itself included.
     pub at_once: usize,
+    /// When it had arrived whole.
+    pub at: Instant,
 }
 
 impl Call {
@@ -203,5 +206,6 @@ fn read_call(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Call>>
         body: String::from_utf8_lossy(&body).into_owned(),
         status: 0,
         at_once: 0,
+        at: Instant::now(),
     }))
 }

@@ -1,6 +1,7 @@
 //! What the stand-in knows, and how it goes wrong. Only data: answering is done in `reply.rs`.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -232,6 +233,68 @@ impl Script {
     }
 }
 
+/// One in so many calls goes wrong, each time in the next of these ways.
+#[derive(Clone, Debug)]
+pub struct Flaw {
+    pub one_in: usize,
+    pub ways: Vec<Fault>,
+    calls: usize,
+}
+
+impl Flaw {
+    pub fn new(one_in: usize, ways: &[Fault]) -> Flaw {
+        Flaw {
+            one_in,
+            ways: ways.to_vec(),
+            calls: 0,
+        }
+    }
+
+    fn next(&mut self) -> Option<Fault> {
+        self.calls += 1;
+        let wrong = self.calls.is_multiple_of(self.one_in);
+        wrong.then(|| self.ways[self.calls / self.one_in % self.ways.len()].clone())
+    }
+}
+
+/// No more calls than this are answered in any minute.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub calls: usize,
+    answered: VecDeque<Instant>,
+}
+
+impl Limit {
+    pub fn new(calls: usize) -> Limit {
+        Limit {
+            calls,
+            answered: VecDeque::new(),
+        }
+    }
+
+    /// The refusal of one call too many.
+    fn next(&mut self) -> Option<Fault> {
+        const MINUTE: Duration = Duration::from_secs(60);
+        while self
+            .answered
+            .front()
+            .is_some_and(|at| at.elapsed() >= MINUTE)
+        {
+            self.answered.pop_front();
+        }
+        if self.answered.len() < self.calls {
+            self.answered.push_back(Instant::now());
+            return None;
+        }
+        let oldest = self
+            .answered
+            .front()
+            .map_or(Duration::ZERO, Instant::elapsed);
+        let wait = MINUTE.saturating_sub(oldest).as_secs() + 1;
+        Some(Fault::too_many(u32::try_from(wait).ok()))
+    }
+}
+
 /// Everything the stand-in knows and how it behaves.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -240,6 +303,8 @@ pub struct World {
     pub tags: Vec<Tag>,
     pub unknown: Unknown,
     pub scripts: Vec<Script>,
+    pub flaw: Option<Flaw>,
+    pub limit: Option<Limit>,
     pub latency: Duration,
 }
 
@@ -257,6 +322,8 @@ impl World {
             tags: tags.iter().map(tag).collect(),
             unknown: Unknown::default(),
             scripts: Vec::new(),
+            flaw: None,
+            limit: None,
             latency: Duration::ZERO,
         }
     }
@@ -288,13 +355,16 @@ impl World {
                 Some(other) => panic!("unknown form {other}"),
             },
             scripts: list("faults").iter().map(Script::from_json).collect(),
+            flaw: None,
+            limit: None,
             latency: Duration::from_millis(given["latency_ms"].as_u64().unwrap_or(0)),
         }
     }
 
     /// The fault for the next call; its counters move on.
     pub fn next_fault(&mut self) -> Option<Fault> {
-        let mut found = None;
+        let mut found = self.limit.as_mut().and_then(Limit::next);
+        found = found.or_else(|| self.flaw.as_mut().and_then(Flaw::next));
         for script in &mut self.scripts {
             if script.skip > 0 {
                 script.skip -= 1;

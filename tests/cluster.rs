@@ -1,0 +1,92 @@
+//! A Galera cluster of three nodes: webhooks go to all of them in turn, and one dies in the middle.
+//!
+//! Takes three servers: `tests/run --cluster`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise and says so"
+)]
+
+mod support;
+
+#[path = "../src/dice.rs"]
+mod dice;
+#[path = "support/stage.rs"]
+mod stage;
+
+#[path = "storm/people.rs"]
+mod people;
+#[path = "storm/sender.rs"]
+mod sender;
+#[path = "storm/workers.rs"]
+mod workers;
+
+use crate::people::People;
+use crate::sender::Sender;
+use crate::stage::Stage;
+use crate::support::cluster::{Cluster, await_size};
+use crate::support::state::State;
+use crate::workers::Workers;
+use mysql::prelude::Queryable as _;
+use serde_json::json;
+use std::time::Duration;
+
+const WEBHOOKS: usize = 900;
+const PEOPLE: usize = 150;
+/// Senders that work at the same time.
+const SENDERS: u64 = 6;
+/// Of a hundred processes so many are killed.
+const KILLED: usize = 5;
+
+#[test]
+#[ignore = "three servers are much for a small machine: tests/run --cluster"]
+fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start(3)));
+    let [first, second, third] = &cluster.nodes[..] else {
+        panic!("three nodes were asked for");
+    };
+    let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() | 1;
+    eprintln!("the seed is {seed}");
+    let people = People::new(PEOPLE);
+    let mut stage = Stage::on(first, "wp61", &json!({}), |world| {
+        world.subscribers = people.subscribers();
+    });
+    // What is left to the worker shall not wait for the next minute.
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1200");
+    people.insert_users(&stage);
+    let hosts = cluster
+        .nodes
+        .iter()
+        .map(|node| format!("localhost:{}", node.socket().display()));
+    let sender = Sender::new(&stage, &people, hosts.collect(), WEBHOOKS, seed);
+    std::thread::scope(|scope| {
+        for number in 1..=SENDERS {
+            let sender = &sender;
+            scope.spawn(move || sender.send_all(seed.wrapping_mul(number)));
+        }
+        while sender.tally().answered < WEBHOOKS / 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        third.kill();
+    });
+    eprintln!("{:?}", sender.tally());
+    assert!(sender.tally().refused > 0, "nobody met the dead node");
+    await_size(first, 2);
+    let workers = Workers::of(stage.site.folder());
+    workers.kill();
+    eprintln!("{} workers were there", workers.killed());
+    stage.settle();
+    people.check(&stage);
+    let mut root = second.root();
+    root.query_drop("SET SESSION wsrep_sync_wait = 1").unwrap();
+    root.query_drop(format!("USE {}", stage.site.database.name()))
+        .unwrap();
+    assert_eq!(
+        stage.now().difference(&State::read_by(&mut root)),
+        "",
+        "the nodes differ"
+    );
+}
