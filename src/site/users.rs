@@ -9,7 +9,7 @@ use crate::plan::{CONTACT_ID, Changes, Directory, Link, Meta, User};
 use crate::release::Release;
 use crate::secret::Secret;
 use crate::settings::Logging;
-use mysql::Error;
+use mysql::{Error, Row};
 
 /// The slot that everybody takes who makes a user or changes a name that must be unique.
 pub const NAMES_SLOT: u32 = 0;
@@ -50,11 +50,9 @@ impl Site<'_> {
             self.text(id)
         );
         let rows = self.rows_like(&statement)?;
-        let found = rows.iter().find(|row| {
-            text_column(row, "meta_value")
-                .trim()
-                .eq_ignore_ascii_case(id)
-        });
+        let found = rows
+            .iter()
+            .find(|row| is_contact(&text_column(row, "meta_value"), id));
         Ok(found.map(|row| Found {
             id: number_column(row, "user_id"),
             email: text_column(row, "user_email"),
@@ -62,40 +60,63 @@ impl Site<'_> {
         }))
     }
 
-    /// The user with this e-mail address: equal but for ASCII case, the lowest number first.
-    fn user_by_email(&mut self, email: &str) -> Result<Option<Found>, Trouble> {
+    /// The user with this e-mail address: equal but for ASCII case, the lowest number first. Linked by the contact id when
+    /// the user has the one that is given.
+    fn user_by_email(&mut self, email: &str, id: Option<&str>) -> Result<Option<Found>, Trouble> {
         // WordPress stores `a&b@x.yz` as `a&amp;b@x.yz`.
         let stored = email.replace('&', "&amp;");
         let statement = format!(
-            "SELECT ID, user_email FROM `{}` WHERE user_email IN ({}, {}) ORDER BY ID",
+            "SELECT u.ID, u.user_email, m.meta_value FROM `{}` u \
+             LEFT JOIN `{}` m ON m.user_id = u.ID AND m.meta_key = '{CONTACT_ID}' \
+             WHERE u.user_email IN ({}, {}) ORDER BY u.ID",
             self.tables.users,
+            self.tables.usermeta,
             self.text(email),
             self.text(&stored)
         );
         let rows = self.rows_like(&statement)?;
         let is = |own: String| own.eq_ignore_ascii_case(email) || own.eq_ignore_ascii_case(&stored);
-        let found = rows.iter().find(|row| is(text_column(row, "user_email")));
-        Ok(found.map(|row| Found {
+        let mut rows = rows.iter().filter(|row| is(text_column(row, "user_email")));
+        let is_linked =
+            |row: &Row| id.is_some_and(|id| is_contact(&text_column(row, "meta_value"), id));
+        let found = |row: &Row, link| Found {
             id: number_column(row, "ID"),
-            email: email.to_owned(),
-            link: Link::Email,
-        }))
+            email: match link {
+                Link::ContactId => text_column(row, "user_email"),
+                Link::Email => email.to_owned(),
+            },
+            link,
+        };
+        let linked = rows.clone().find(|row| is_linked(row));
+        Ok(match linked {
+            Some(row) => Some(found(row, Link::ContactId)),
+            None => rows.next().map(|row| found(row, Link::Email)),
+        })
     }
 
     /// The user with this contact id, else the one with this e-mail address, spaces around it aside.
+    ///
+    /// WordPress has an index on addresses but none on contact ids: looking for one reads a row of every linked user. So
+    /// the address comes first, and is enough when its user has the contact id.
     pub fn user_by(
         &mut self,
         id: Option<&str>,
         email: Option<&str>,
     ) -> Result<Option<Found>, Trouble> {
-        if let Some(id) = id
-            && let Some(found) = self.user_by_contact(id)?
-        {
-            return Ok(Some(found));
-        }
-        match email {
-            Some(email) => self.user_by_email(email.trim()),
-            None => Ok(None),
+        let by_email = match email {
+            Some(email) => self.user_by_email(email.trim(), id)?,
+            None => None,
+        };
+        match (id, &by_email) {
+            (None, _)
+            | (
+                _,
+                Some(Found {
+                    link: Link::ContactId,
+                    ..
+                }),
+            ) => Ok(by_email),
+            (Some(id), _) => Ok(self.user_by_contact(id)?.or(by_email)),
         }
     }
 
@@ -111,8 +132,8 @@ impl Site<'_> {
         let Some(first) = rows.first() else {
             return Ok(None);
         };
-        let has_meta = |row: &&mysql::Row| number_column(row, "umeta_id") != 0;
-        let meta = |row: &mysql::Row| Meta {
+        let has_meta = |row: &&Row| number_column(row, "umeta_id") != 0;
+        let meta = |row: &Row| Meta {
             id: Some(number_column(row, "umeta_id")),
             key: text_column(row, "meta_key"),
             value: row
@@ -349,7 +370,7 @@ pub struct LogRow<'a> {
 
 impl Directory for Site<'_> {
     fn email_owner(&mut self, email: &str) -> Result<Option<u64>, Trouble> {
-        Ok(self.user_by_email(email)?.map(|found| found.id))
+        Ok(self.user_by_email(email, None)?.map(|found| found.id))
     }
 
     fn login_taken(&mut self, login: &str) -> Result<bool, Trouble> {
@@ -379,6 +400,11 @@ impl Directory for Site<'_> {
             .map(|row| text_column(row, "user_nicename"))
             .collect())
     }
+}
+
+/// Whether a stored contact id is this one: exact but for ASCII case and spaces around it.
+fn is_contact(stored: &str, id: &str) -> bool {
+    stored.trim().eq_ignore_ascii_case(id)
 }
 
 fn numbers<'a>(ids: impl Iterator<Item = &'a u64>) -> String {
