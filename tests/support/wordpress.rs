@@ -2,6 +2,10 @@
 //!
 //! The releases come from `target/wordpress`, where tests/run unpacks them. The PHP scripts are in
 //! `tests/wordpress/`; nothing of WordPress is replaced but its way to send mail.
+#![allow(
+    dead_code,
+    reason = "each test that includes this file uses another part of it"
+)]
 
 use std::fs;
 use std::io::Write as _;
