@@ -5,13 +5,15 @@ set -eu
 
 usage() {
   cat <<'EOF'
-usage: ./install.sh demo | package
+usage: ./install.sh demo | package | bench
 
   demo      Sends four webhooks through the program and shows the rows before
             and after, in a WordPress database of its own that goes away again.
             Needs Rust; MariaDB and a C compiler are installed if missing.
   package   Makes the archive with a program that runs on every x86-64 Linux.
             Needs Rust and pip.
+  bench     Measures the program, what it could cost at least, and WordPress.
+            Needs Rust and Debian's packages; installs the missing ones.
   --help    This text.
 EOF
 }
@@ -79,6 +81,12 @@ demo() {
   show cargo run --quiet --release --locked --example demo
 }
 
+bench() {
+  command -v cargo >/dev/null || fail "Rust is missing: https://rustup.rs says how to get it"
+  show bash tests/run --prepare
+  show cargo run --release --locked --example bench
+}
+
 # Makes the archive that people download. Where Rust has its library for musl, the program inside needs no C library
 # at all; elsewhere it needs glibc 2.17 or later. Either way zig is the linker and the C compiler, for it has both.
 package() {
@@ -120,6 +128,10 @@ main() {
     1:demo)
       cd "$(dirname "$0")"
       demo
+      ;;
+    1:bench)
+      cd "$(dirname "$0")"
+      bench
       ;;
     1:package)
       cd "$(dirname "$0")"
