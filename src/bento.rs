@@ -2,26 +2,20 @@
 //!
 //! An answer is believed only when it is 200, JSON, of the documented shape and about the person we asked for, because
 //! tags may be removed on its strength. Never follows a redirect, never obeys a proxy variable, never reads more than
-//! 1 MiB, and ends after 4.2 seconds whatever Bento does. No transaction is open while it waits.
+//! 1 MiB, and ends at a deadline whatever Bento does. No transaction is open while it waits.
 
-use crate::outcome::Trouble;
+use crate::http::{self, Route, Trust};
+use crate::outcome::{Fault, Trouble};
 use crate::secret::Secret;
-use crate::text::header_value;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Body, config::Config, http::Response};
+use ureq::http::Response;
+use ureq::{Agent, Body};
 use url::form_urlencoded;
 
-/// Time for all calls of one webhook together.
-const CALL_TIME: Duration = Duration::from_millis(4200);
 /// Time to connect, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Time that is always given to sending fields back: the user exists by then.
@@ -86,46 +80,21 @@ pub struct Bento<'a> {
 }
 
 impl<'a> Bento<'a> {
-    /// Prepares; nothing is sent yet. The time starts to run.
-    pub fn new(account: Account<'a>) -> Result<Bento<'a>, Trouble> {
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = account.roots {
-            let pem = std::fs::read(path).map_err(|_| {
-                Trouble::Setup("the file BENTO_WEBHOOKS_CA_FILE names cannot be read".to_owned())
-            })?;
-            let certificates = parse_pem(&pem).filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            });
-            let certificates: Vec<Certificate<'static>> = certificates.collect();
-            if certificates.is_empty() {
-                return Err(Trouble::Setup(
-                    "BENTO_WEBHOOKS_CA_FILE holds no certificate in PEM form".to_owned(),
-                ));
-            }
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-        }
-        let agent = format!(
-            "bento-webhooks/{} (+{})",
-            env!("CARGO_PKG_VERSION"),
-            account.home
+    /// Prepares; nothing is sent yet. All calls together end at `deadline`.
+    pub fn new(account: Account<'a>, deadline: Instant) -> Result<Bento<'a>, Trouble> {
+        let trust =
+            Trust::from_file(account.roots).map_err(|why| Trouble::Setup(why.to_owned()))?;
+        let agent = http::agent(
+            account.home,
+            "application/json",
+            CONNECT_TIME,
+            trust,
+            Route::Dns,
         );
-        let config = Config::builder()
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .user_agent(header_value(&agent))
-            .accept("application/json")
-            .timeout_connect(Some(CONNECT_TIME))
-            .input_buffer_size(16 << 10)
-            .output_buffer_size(16 << 10)
-            .tls_config(tls.build())
-            .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), SystemResolver);
         Ok(Bento {
             account,
             agent,
-            deadline: Instant::now() + CALL_TIME,
+            deadline,
         })
     }
 
@@ -226,39 +195,6 @@ impl<'a> Bento<'a> {
 
     fn authorization(&self) -> String {
         format!("Basic {}", STANDARD.encode(self.account.key.expose()))
-    }
-}
-
-/// The system's resolver on this thread: ureq's own starts a thread when time is limited, which panics where an account
-/// has reached its process limit.
-#[derive(Debug)]
-struct SystemResolver;
-
-impl Resolver for SystemResolver {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
-        let port = uri
-            .port_u16()
-            .unwrap_or(if uri.scheme_str() == Some("http") {
-                80
-            } else {
-                443
-            });
-        let mut addresses = self.empty();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        for address in (bare, port).to_socket_addrs()?.take(8) {
-            addresses.push(address);
-        }
-        if addresses.is_empty() {
-            Err(ureq::Error::HostNotFound)
-        } else {
-            Ok(addresses)
-        }
     }
 }
 
@@ -373,7 +309,16 @@ fn refused(response: &Response<Body>) -> Trouble {
         300..=399 => format!("status {status}: a redirect, which is not followed"),
         _ => format!("status {status}"),
     };
-    Trouble::Bento { detail, wait }
+    let fault = match status {
+        429 => Fault::Limited,
+        400 | 422 => Fault::Lasting,
+        _ => Fault::Passing,
+    };
+    Trouble::Bento {
+        detail,
+        wait,
+        fault,
+    }
 }
 
 /// The trouble behind a call that brought no answer. The error's own text may name addresses, so it is not kept.
@@ -478,7 +423,7 @@ mod tests {
             home: "https://site.test",
             roots: None,
         };
-        let bento = Bento::new(account).unwrap();
+        let bento = Bento::new(account, Instant::now()).unwrap();
         let address = bento.address(
             "/fetch/subscribers",
             &[("uuid", "a&site_uuid=evil#?/ \r\n%41é")],

@@ -20,6 +20,13 @@ impl Clock {
         }
     }
 
+    /// The moment so many milliseconds after 1970 began.
+    pub fn from_millis(millis: u64) -> Clock {
+        Clock {
+            unix: i64::try_from(millis / 1000).unwrap_or_default(),
+        }
+    }
+
     /// `YYYY-MM-DD HH:MM:SS` in UTC, as WordPress stores `user_registered`.
     pub fn utc(&self) -> String {
         date_time(self.unix)

@@ -19,6 +19,9 @@ pub mod clock;
 pub mod command;
 #[cfg(test)]
 mod dice;
+pub mod echo;
+pub mod http;
+pub mod inbox;
 pub mod log;
 pub mod outcome;
 pub mod page;
@@ -34,5 +37,6 @@ pub mod settings;
 pub mod site;
 pub mod text;
 pub mod translations;
+pub mod web;
 pub mod webhook;
 pub mod wp_config;

@@ -1,7 +1,7 @@
 //! CGI or command? Hands over, and is the last to answer when everything else failed.
 
 use bento_webhooks::cgi::{Answer, Request};
-use bento_webhooks::outcome::{Ending, Outcome, Trouble};
+use bento_webhooks::outcome::{Outcome, Trouble};
 use bento_webhooks::{command, receive, report};
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -50,7 +50,7 @@ fn serve() {
     let (outcome, wants_page) = story
         .ok()
         .flatten()
-        .unwrap_or_else(|| (Ending::Failed(Trouble::Bug).into(), false));
+        .unwrap_or_else(|| (receive::cut_short(Trouble::Bug).into(), false));
     say(&outcome, start);
     write(&outcome.answer(wants_page), &method);
 }
@@ -73,7 +73,7 @@ fn watch() {
     let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(|| {
         std::thread::sleep(WATCHDOG);
         let outcome: Outcome =
-            Ending::Failed(Trouble::database("nothing moved for 25 seconds")).into();
+            receive::cut_short(Trouble::database("nothing moved for 25 seconds")).into();
         let _ = writeln!(io::stderr(), "{}", report::line(&outcome, WATCHDOG));
         write(&outcome.answer(false), "POST");
         std::process::exit(1);

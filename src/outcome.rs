@@ -5,6 +5,7 @@
 //! to the web server's error log.
 
 use crate::cgi::Answer;
+use crate::echo::Echo;
 use crate::page;
 use serde_json::{Value, json};
 use std::fmt;
@@ -44,6 +45,19 @@ impl Refusal {
     }
 }
 
+/// What kind of failure of Bento it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It may go away: try again by the schedule.
+    Passing,
+    /// Too many calls in Bento's eyes: leave it alone for a while. No attempt was made.
+    Limited,
+    /// The calls that we allow ourselves in a minute are used up. No attempt was made.
+    Spent,
+    /// The request itself is wrong: the same one will never do.
+    Lasting,
+}
+
 /// Why a request could not be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -62,6 +76,8 @@ pub enum Trouble {
         detail: String,
         /// Seconds Bento asked to wait.
         wait: Option<u32>,
+        /// Whether another try can help.
+        fault: Fault,
     },
     /// Bento named a tag that its own list does not know; what is known was applied.
     Tag,
@@ -83,6 +99,16 @@ impl Trouble {
         Trouble::Bento {
             detail: detail.into(),
             wait: None,
+            fault: Fault::Passing,
+        }
+    }
+
+    /// The calls of this minute are used up.
+    pub fn spent() -> Trouble {
+        Trouble::Bento {
+            detail: "the calls of this minute are used up".to_owned(),
+            wait: None,
+            fault: Fault::Spent,
         }
     }
 
@@ -138,15 +164,51 @@ pub struct Applied {
     pub remark: Option<String>,
 }
 
+/// Why a stored webhook was not done at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Later {
+    /// The person is being worked on right now.
+    Person,
+    /// As many requests as the site wants are being worked on.
+    Crowd,
+    /// The calls to Bento in this minute are used up.
+    Calls,
+    /// The sender wants it so (`async`).
+    Asked,
+    /// Something failed.
+    After(Trouble),
+}
+
+impl Later {
+    /// One sentence for the caller.
+    fn reason(&self) -> &'static str {
+        match self {
+            Later::Person => "this person is being worked on; this webhook follows",
+            Later::Crowd => "other webhooks are being worked on; this one follows",
+            Later::Calls => "the calls to Bento in this minute are used up; this webhook follows",
+            Later::Asked => "this webhook is done in the background",
+            Later::After(Trouble::Bento { .. }) => {
+                "Bento could not be asked about this person; it will be tried again"
+            }
+            Later::After(Trouble::Tag) => {
+                "Bento names a tag that it does not list yet; it will be tried again"
+            }
+            Later::After(_) => "this could not be finished now; it will be tried again",
+        }
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// `wpf_action=test`.
-    Tested,
+    /// `wpf_action=test`; with an echo for a sender who gave a nonce.
+    Tested(Option<Echo>),
     /// Rows were written.
     Applied(Applied),
     /// There was nothing to write.
     Unchanged,
+    /// It is stored and will be done later.
+    Queued(Later),
     /// A rule says no; the sentence says which.
     Ignored(String),
     /// The request is turned down.
@@ -183,9 +245,10 @@ impl Outcome {
     /// The word for `result` in the answer and in the log line.
     pub fn result(&self) -> &'static str {
         match self.ending {
-            Ending::Tested => "tested",
+            Ending::Tested(_) => "tested",
             Ending::Applied(_) => "applied",
             Ending::Unchanged => "unchanged",
+            Ending::Queued(_) => "queued",
             Ending::Ignored(_) => "ignored",
             Ending::Refused(_) => "refused",
             Ending::Failed(_) => "failed",
@@ -195,8 +258,9 @@ impl Outcome {
     /// Why it ended so, for the caller.
     pub fn reason(&self) -> Option<String> {
         match &self.ending {
-            Ending::Tested | Ending::Unchanged => None,
+            Ending::Tested(_) | Ending::Unchanged => None,
             Ending::Applied(applied) => applied.remark.clone(),
+            Ending::Queued(later) => Some(later.reason().to_owned()),
             Ending::Ignored(reason) => Some(reason.clone()),
             Ending::Refused(refusal) => Some(refusal.reason()),
             Ending::Failed(trouble) => Some(trouble.reason().to_owned()),
@@ -206,9 +270,11 @@ impl Outcome {
     /// The HTTP status: the one table of them.
     pub fn status(&self) -> &'static str {
         match &self.ending {
-            Ending::Tested | Ending::Applied(_) | Ending::Unchanged | Ending::Ignored(_) => {
-                "200 OK"
-            }
+            Ending::Tested(_)
+            | Ending::Applied(_)
+            | Ending::Unchanged
+            | Ending::Queued(_)
+            | Ending::Ignored(_) => "200 OK",
             Ending::Refused(Refusal::Method) => "405 Method Not Allowed",
             Ending::Refused(Refusal::Key) => "403 Forbidden",
             Ending::Refused(Refusal::TooLarge) => "413 Content Too Large",
@@ -250,8 +316,8 @@ impl Outcome {
 
     /// The JSON object of the answer.
     fn json(&self) -> Value {
-        if self.ending == Ending::Tested {
-            return json!({ "success": true });
+        if let Ending::Tested(echo) = &self.ending {
+            return tested(echo.as_ref());
         }
         let mut object = json!({
             "result": self.result(),
@@ -268,9 +334,21 @@ impl Outcome {
     }
 }
 
+/// The answer to a test: WP Fusion's own, and the echo for those who can check it.
+fn tested(echo: Option<&Echo>) -> Value {
+    let mut object = json!({ "success": true });
+    let echo = echo.and_then(|echo| serde_json::to_value(echo).ok());
+    if let (Some(members), Some(Value::Object(echo))) = (object.as_object_mut(), echo) {
+        members.insert("result".to_owned(), json!("tested"));
+        members.extend(echo);
+    }
+    object
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::echo::KeyPlace;
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome {
@@ -304,7 +382,22 @@ mod tests {
         };
         let about = r#""action":"update","contact_id":"u-1","user_id":3"#;
         let table = [
-            (Ending::Tested, "200 OK", r#"{"success":true}"#.to_owned()),
+            (
+                Ending::Tested(None),
+                "200 OK",
+                r#"{"success":true}"#.to_owned(),
+            ),
+            (
+                Ending::Tested(Some(Echo {
+                    program: "bento-webhooks/1.2.3".to_owned(),
+                    nonce: "n-1".to_owned(),
+                    length: 2,
+                    sha256: "ab".to_owned(),
+                    key: KeyPlace::Header,
+                })),
+                "200 OK",
+                r#"{"success":true,"result":"tested","program":"bento-webhooks/1.2.3","nonce":"n-1","length":2,"sha256":"ab","key":"header"}"#.to_owned(),
+            ),
             (
                 Ending::Applied(applied),
                 "200 OK",
@@ -326,6 +419,7 @@ mod tests {
                 Ending::Failed(Trouble::Bento {
                     detail: "secret detail".to_owned(),
                     wait: Some(90),
+                    fault: Fault::Passing,
                 }),
                 "503 Service Unavailable Retry-After: 90",
                 format!(
@@ -375,6 +469,7 @@ mod tests {
                 Ending::Failed(Trouble::Bento {
                     detail: String::new(),
                     wait: Some(0),
+                    fault: Fault::Limited,
                 }),
                 "503 Service Unavailable Retry-After: 1",
             ),

@@ -108,7 +108,7 @@ impl Words {
 
 fn words(ending: &Ending) -> Words {
     match ending {
-        Ending::Tested => Words::new(
+        Ending::Tested(_) => Words::new(
             Mood::Good,
             "This address works",
             "bento-webhooks answers here, and the access key is right.",
@@ -131,6 +131,12 @@ fn words(ending: &Ending) -> Words {
             "Nothing had to change",
             "The user in WordPress already has what Bento knows about this person.",
             "You are done. If you expected a change, make it in Bento first, wait a moment and reload this page.",
+        ),
+        Ending::Queued(_) => Words::new(
+            Mood::Calm,
+            "Stored, to be done soon",
+            "The webhook is safe in the site’s queue.",
+            "Nothing: it is done by itself and need not be sent again. Reload this page in a minute to see whether it is.",
         ),
         Ending::Ignored(_) => Words::new(
             Mood::Calm,
@@ -269,7 +275,7 @@ mod tests {
     #[test]
     fn every_ending_says_what_happened_in_words() {
         let table = [
-            (Ending::Tested, "This address works"),
+            (Ending::Tested(None), "This address works"),
             (
                 Ending::Applied(Applied::default()),
                 "WordPress is up to date",

@@ -4,7 +4,7 @@
 //! address.
 
 use crate::clock::Clock;
-use crate::outcome::{Ending, Outcome};
+use crate::outcome::{Ending, Later, Outcome};
 use crate::text::one_line;
 use std::fmt::Write;
 use std::time::Duration;
@@ -23,7 +23,9 @@ pub fn line(outcome: &Outcome, took: Duration) -> String {
         let _ = write!(line, " user={user}");
     }
     let reason = match &outcome.ending {
-        Ending::Failed(trouble) => Some(trouble.to_string()),
+        Ending::Failed(trouble) | Ending::Queued(Later::After(trouble)) => {
+            Some(trouble.to_string())
+        }
         _ => outcome.reason(),
     };
     if let Some(reason) = reason {

@@ -35,7 +35,7 @@ use crate::secret::Secret;
 pub use self::db_host::DbHost;
 pub use self::error::ConfigError;
 pub use self::names::{TableName, TablePrefix};
-pub use self::own::{ApiUrl, Own};
+pub use self::own::{ApiUrl, Own, Worker};
 
 /// What the configuration is read from.
 pub struct Surroundings<'a> {

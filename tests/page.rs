@@ -140,16 +140,17 @@ fn scenes() -> Vec<Scene> {
                 "ignored",
             ],
         ),
-        // What becomes of a webhook while Bento is down.
         scene(
-            "down",
+            "queued",
             failing,
             about(SUE),
             &[
-                "Not done yet",
-                "Bento could not be asked",
+                "Stored, to be done soon",
+                "safe in the site’s queue",
                 NEXT,
-                "Reload this page",
+                "need not be sent again",
+                "queued",
+                SUE,
             ],
         ),
         scene(

@@ -142,7 +142,7 @@ fn the_rules_fit_the_recordings() {
         let recorded_status = recording.json["responses"][0]["status"].as_u64().unwrap();
         let says_no = matches!(
             expected.replies[0],
-            Reply::BadRequest | Reply::Forbidden | Reply::Unavailable | Reply::Ignored
+            Reply::BadRequest | Reply::Forbidden | Reply::Queued | Reply::Ignored
         );
         let without_rule = expected.rules.is_empty() && recorded_status != 200;
         assert!(
@@ -295,7 +295,16 @@ fn replay(recording: &Recording) {
     let begun = checks::unix_time();
     let requests = recording.json["requests"].as_array().unwrap().iter();
     let answers = requests
-        .map(|given| stage.program.run(&Request::from_json(given)))
+        .map(|given| {
+            let answer = stage.program.run(&Request::from_json(given));
+            if answer.body.contains(r#""result":"queued""#) {
+                // What was asked to be done later is due now; and Bento wants to be left alone for a minute that is over.
+                stage.program.command(&["work", "--now"]);
+                let sql = "UPDATE wp_bento_webhooks_state SET paused = 0";
+                stage.site.database.root().query_drop(sql).unwrap();
+            }
+            answer
+        })
         .collect();
     let (old, log) = state::log(&stage.site.database)
         .into_iter()
@@ -365,10 +374,11 @@ fn parallel_adds(name: &str) {
     for answer in &answers {
         assert_eq!(answer.status, 200, "{answer}");
         assert!(
-            ["applied", "unchanged"].contains(&answer.result().as_str()),
+            ["applied", "unchanged", "queued"].contains(&answer.result().as_str()),
             "{answer}"
         );
     }
+    stage.program.work();
     let actual = State::read(&stage.site.database);
     let new: Vec<u64> = actual
         .users
@@ -443,6 +453,7 @@ fn update_and_update_tags_at_once_lose_nothing() {
     for answer in all_at_once(&stage.program, &requests) {
         assert_eq!(answer.status, 200, "{answer}");
     }
+    stage.program.work();
     let wanted = rules::expectation(&recording, &before).state;
     let difference = wanted.difference(&State::read(&stage.site.database));
     assert!(difference.is_empty(), "{difference}");

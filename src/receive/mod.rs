@@ -1,23 +1,49 @@
-//! The story of one webhook: key, person, Bento, plan, rows, what goes back.
+//! The story of one webhook: key, person, inbox, Bento, plan, rows, what goes back.
 //!
-//! Every stage is called from here and from nowhere else. Until webhooks can be kept, a failure of Bento ends the story
-//! before anything is written, and the sender is told to come back.
+//! Every stage is called from here and from nowhere else, whether the sender waits (this file) or the webhook was kept
+//! (`worker.rs`). It is stored before Bento is asked; from then on it is answered with 200 whatever happens, because it
+//! will be done.
 
 mod credentials;
+mod errands;
+mod job;
 mod notes;
+mod start;
+mod worker;
 mod write;
 
-use crate::bento::{Account, Bento, Sought, Subscriber};
+pub use worker::{Life, Work, Worked, work};
+
+use crate::bento::{Account, Bento};
 use crate::cgi::{self, Environment, Request};
-use crate::clean::Cleaner;
-use crate::outcome::{Ending, Outcome, Refusal, Trouble};
-use crate::plan::{Link, Repertoire};
+use crate::echo::Echo;
+use crate::inbox::{Mark, Token};
+use crate::outcome::{Ending, Later, Outcome, Refusal, Trouble};
 use crate::settings::Settings;
-use crate::site::{Found, Place, Site};
-use crate::webhook::{self, Action, Email, Parameters, Person, Webhook};
+use crate::site::{Limits, Look, Others, Place, Share, Site, Stored, Whereabouts, Why};
+use crate::webhook::{self, Action, Parameters, Person, Webhook};
 use crate::wp_config::{self, Config, Surroundings};
+use job::Job;
+use rand::rand_core::{Rng as _, UnwrapErr};
+use rand::rngs::SysRng;
 use std::path::Path;
-use write::Fetched;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// When the last call to Bento must have ended, after the request came: the sender is answered within five seconds.
+const CALL_TIME: Duration = Duration::from_millis(4000);
+
+/// Whether the webhook of this process is in the inbox.
+static STORED: AtomicBool = AtomicBool::new(false);
+
+/// How a request ended that was cut short by `trouble`: what is stored will be done.
+pub fn cut_short(trouble: Trouble) -> Ending {
+    if STORED.load(Ordering::SeqCst) {
+        Ending::Queued(Later::After(trouble))
+    } else {
+        Ending::Failed(trouble)
+    }
+}
 
 /// Works on one request and says how it ended. Never fails: a failure is an outcome too.
 pub fn run(request: &Request, env: Environment<'_>) -> Outcome {
@@ -31,9 +57,13 @@ pub fn run(request: &Request, env: Environment<'_>) -> Outcome {
 }
 
 fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> {
+    let deadline = Instant::now() + CALL_TIME;
     let config = configure(env)?;
     let mut site = Site::connect(&config)?;
-    let place = site.place(&request.host, &request.path)?;
+    let place = site.place(&Whereabouts::Address {
+        host: &request.host,
+        path: &request.path,
+    })?;
     let settings = site.settings(&place)?;
     let parameters = Parameters::of(request);
     if !webhook::key_is_right(request, &parameters, settings.access_key.expose_str()) {
@@ -43,33 +73,32 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
         return Ok(Ending::Unchanged.into());
     }
     let webhook = webhook::read(request, &parameters);
-    let job = |webhook| Job {
-        site,
+    let mut visit = Visit {
+        site: &mut site,
         config: &config,
         place: &place,
         settings: &settings,
-        webhook,
-        repertoire: Repertoire::Unicode,
+        deadline,
     };
     match webhook {
-        Err(refusal) => Ok(job(Webhook::for_nobody()).refuse(refusal)),
+        Err(refusal) => Ok(visit.job(Webhook::for_nobody()).refuse(refusal)),
         Ok(Webhook {
             action: Action::Test,
             ..
-        }) => Ok(Ending::Tested.into()),
+        }) => Ok(Ending::Tested(Echo::of(request, &parameters)).into()),
         Ok(webhook) => {
             let about = outcome(&webhook, None, Ending::Unchanged);
-            let failed = |trouble| Outcome {
-                ending: Ending::Failed(trouble),
+            let result = visit.take(webhook);
+            Ok(result.unwrap_or_else(|trouble| Outcome {
+                ending: cut_short(trouble),
                 ..about
-            };
-            Ok(job(webhook).run().unwrap_or_else(failed))
+            }))
         }
     }
 }
 
 /// Finds WordPress and reads its wp-config.php.
-fn configure(env: Environment<'_>) -> Result<Config, Trouble> {
+pub fn configure(env: Environment<'_>) -> Result<Config, Trouble> {
     let has_release = |folder: &Path| folder.join("wp-includes/version.php").is_file();
     // A folder with nothing but wp-config.php is not WordPress, but worth an error that names it.
     let has_config = |folder: &Path| folder.join("wp-config.php").is_file();
@@ -86,130 +115,121 @@ fn configure(env: Environment<'_>) -> Result<Config, Trouble> {
     wp_config::read(&folder, &surroundings).map_err(|error| Trouble::Setup(error.to_string()))
 }
 
-/// One webhook being worked on.
-struct Job<'a> {
-    site: Site<'a>,
+/// A site that can be worked for: connection and settings.
+struct Visit<'s, 'a> {
+    site: &'s mut Site<'a>,
     config: &'a Config,
-    place: &'a Place,
-    settings: &'a Settings,
-    webhook: Webhook,
-    repertoire: Repertoire,
+    place: &'s Place,
+    settings: &'s Settings,
+    /// When the last call to Bento must have ended.
+    deadline: Instant,
 }
 
-impl<'a> Job<'a> {
-    fn run(mut self) -> Result<Outcome, Trouble> {
-        if !self.settings.uses_bento {
-            return Err(Trouble::Setup(
-                "WP Fusion is not connected to Bento".to_owned(),
-            ));
-        }
-        let found = self.find()?;
+impl<'s, 'a> Visit<'s, 'a> {
+    /// One webhook from a sender who waits: looked at, stored, and done at once if the limits allow.
+    fn take(&mut self, webhook: Webhook) -> Result<Outcome, Trouble> {
+        self.check()?;
+        let nobody = Person {
+            id: None,
+            email: None,
+        };
+        let person = webhook.person.as_ref().unwrap_or(&nobody);
+        let Look { found, waiting } = self.site.look(person)?;
+        let user_email = found.as_ref().map(|found| found.email.as_str());
+        let mark = waiting.unwrap_or_else(|| Mark::of_person(person, user_email));
         if self.settings.staging {
-            return Ok(self.stay_out(found.as_ref()));
+            return Ok(self.job(webhook).stay_out(found.as_ref()));
         }
-        if found.is_none() && self.webhook.action != Action::Add {
-            return Ok(self.ignore_unknown_user());
+        // A user who is being made right now is not unknown.
+        if found.is_none() && waiting.is_none() && webhook.action != Action::Add {
+            return Ok(self.job(webhook).ignore_unknown_user());
         }
-        let bento = Bento::new(self.account())?;
-        let subscriber = match bento.subscriber(&self.sought(found.as_ref())) {
-            Ok(Some(subscriber)) => subscriber,
-            Ok(None) => return Ok(self.ignore_unknown_person(found.as_ref())),
-            Err(trouble) => return Err(self.note_failure(found.as_ref(), trouble)),
-        };
-        let found = found.filter(|found| is_meant(found, &subscriber));
-        if found.is_none() && self.webhook.action != Action::Add {
-            return Ok(self.ignore_unknown_user());
+        let bento = Bento::new(self.account(), self.deadline)?;
+        if !self.site.has_inbox() {
+            return self.job(webhook).work(found, &bento);
         }
-        let (tags, complete) = match self.tag_names(&bento, &subscriber) {
-            Ok(names) => names,
-            Err(trouble @ Trouble::Bento { .. }) => {
-                return Err(self.note_failure(found.as_ref(), trouble));
+        let stored = self.site.store(&mark, &webhook, self.limits(), token())?;
+        STORED.store(true, Ordering::SeqCst);
+        let (ending, others) = match stored {
+            Stored::Waiting(why, others) => (Ending::Queued(later(why)), others),
+            Stored::Claimed {
+                lease,
+                webhook: joined,
+                others,
+            } => {
+                let mut job = self.job(joined);
+                job.hold(lease, Share::Live);
+                let outcome = job.run(found, &bento);
+                let others = if job.leaves_work() && others == Others::Alone {
+                    Others::Due
+                } else {
+                    others
+                };
+                self.find_worker(others);
+                return Ok(Outcome {
+                    action: Some(webhook.action.name()),
+                    ..outcome
+                });
             }
-            Err(trouble) => return Err(trouble),
         };
-        let person = Fetched {
-            subscriber,
-            tags,
-            complete,
-        };
-        self.write(found, &person, &bento)
+        self.find_worker(others);
+        Ok(outcome(&webhook, None, ending))
     }
 
-    /// The user, by stored contact id, else by the e-mail address in the request.
-    fn find(&mut self) -> Result<Option<Found>, Trouble> {
-        match &self.webhook.person {
-            Some(Person { id, email }) => self
-                .site
-                .user_by(id.as_deref(), email.as_ref().map(Email::as_str)),
-            None => Ok(None),
+    /// Starts the worker if rows are left and nobody is there. What goes wrong here is mended by the next webhook.
+    fn find_worker(&mut self, others: Others) {
+        if others == Others::Due {
+            start::worker(self.site, self.config, self.place);
         }
     }
 
-    fn sought<'s>(&'s self, found: Option<&'s Found>) -> Sought<'s> {
-        let person = self.webhook.person.as_ref();
-        Sought {
-            id: person.and_then(|person| person.id.as_deref()),
-            email: person
-                .and_then(|person| person.email.as_ref())
-                .map(|email| email.as_str()),
-            user_email: found.map(|found| found.email.as_str()),
+    fn job(&mut self, webhook: Webhook) -> Job<'_, 'a> {
+        Job::new(self.site, self.config, self.place, self.settings, webhook)
+    }
+
+    /// Whether the site works with Bento at all.
+    fn check(&self) -> Result<(), Trouble> {
+        if self.settings.uses_bento {
+            return Ok(());
+        }
+        Err(Trouble::Setup(
+            "WP Fusion is not connected to Bento".to_owned(),
+        ))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            calls: self.config.own().calls_per_minute(),
+            live: self.config.own().concurrency(),
         }
     }
 
-    fn account(&self) -> Account<'a> {
+    fn account(&self) -> Account<'s> {
+        let settings = self.settings;
         Account {
             api_url: self.config.own().api_url().as_str(),
-            key: &self.settings.bento_key,
-            site_uuid: &self.settings.site_uuid,
-            home: &self.settings.home,
+            key: &settings.bento_key,
+            site_uuid: &settings.site_uuid,
+            home: &settings.home,
             roots: self.config.own().ca_file(),
         }
     }
-
-    /// Names for the person's tag ids; one refresh of the list when an id is unknown. Says whether all have a name.
-    fn tag_names(
-        &mut self,
-        bento: &Bento<'_>,
-        subscriber: &Subscriber,
-    ) -> Result<(Vec<String>, bool), Trouble> {
-        let settings = self.settings;
-        let ids = &subscriber.tag_ids;
-        let known = |id: &String| settings.tag_names.get(id).map(str::to_owned);
-        let names: Vec<String> = ids.iter().filter_map(known).collect();
-        if names.len() == ids.len() {
-            return Ok((names, true));
-        }
-        let cleaner = Cleaner::new(self.config.release(), &settings.locale);
-        let fresh = bento
-            .tags()?
-            .into_iter()
-            .map(|(id, name)| (id, cleaner.sanitize_text_field(&name)));
-        let fresh: Vec<(u64, String)> = fresh.collect();
-        // An empty list contradicts the tag that the person holds; it must not empty WP Fusion's own.
-        if !fresh.is_empty() {
-            self.site.save_tags(&fresh, self.config.release())?;
-        }
-        let name = |id: &String| {
-            let fresh = fresh
-                .iter()
-                .rfind(|(own, _)| own.to_string() == *id)
-                .map(|(_, name)| name.clone());
-            fresh.or_else(|| known(id))
-        };
-        let names: Vec<String> = ids.iter().filter_map(name).collect();
-        let complete = names.len() == ids.len();
-        Ok((names, complete))
-    }
-
-    fn outcome(&self, user_id: Option<u64>, ending: Ending) -> Outcome {
-        outcome(&self.webhook, user_id, ending)
-    }
 }
 
-/// Whether the user is the one whom Bento means. Found by the address in the request alone, it must be Bento's address too:
-/// otherwise one person's data would land in another's account.
-fn is_meant(found: &Found, subscriber: &Subscriber) -> bool {
-    found.link == Link::ContactId || subscriber.has_email(&found.email)
+/// Proof of a claim.
+fn token() -> Token {
+    let mut bytes = [0; 16];
+    UnwrapErr(SysRng).fill_bytes(&mut bytes);
+    Token::new(bytes)
+}
+
+fn later(why: Why) -> Later {
+    match why {
+        Why::Person => Later::Person,
+        Why::Crowd => Later::Crowd,
+        Why::Calls => Later::Calls,
+        Why::Asked => Later::Asked,
+    }
 }
 
 /// How the webhook ended, and about whom it was.

@@ -4,10 +4,10 @@ use super::Job;
 use crate::clock::Clock;
 use crate::log::{Entry, Level, Source, Who};
 use crate::outcome::{Ending, Outcome, Refusal, Trouble};
-use crate::site::{Found, LogRow};
+use crate::site::{Found, Log, LogRow};
 use crate::webhook::{Action, Webhook};
 
-impl Job<'_> {
+impl Job<'_, '_> {
     /// Staging mode, or a copy of the site: nothing is asked and nothing written.
     pub(super) fn stay_out(&mut self, found: Option<&Found>) -> Outcome {
         let message =
@@ -74,7 +74,7 @@ impl Job<'_> {
     }
 
     /// A request with the right key that cannot be used.
-    pub(super) fn refuse(mut self, refusal: Refusal) -> Outcome {
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Outcome {
         let entry = match &refusal {
             Refusal::Action(asked) if asked.is_empty() => {
                 Some((Level::Error, "Webhook without wpf_action.".to_owned()))
@@ -98,8 +98,12 @@ impl Job<'_> {
         Ending::Refused(refusal).into()
     }
 
-    /// Log rows about Bento failing, in the places where WP Fusion writes them.
-    pub(super) fn note_failure(&mut self, found: Option<&Found>, trouble: Trouble) -> Trouble {
+    /// Log rows about Bento failing, in the places where WP Fusion writes them; for the first attempt only.
+    pub(super) fn note_failure(&mut self, found: Option<&Found>, trouble: &Trouble) {
+        let is_first = self.lease.as_ref().is_none_or(|lease| lease.attempt == 1);
+        if !matches!(trouble, Trouble::Bento { .. }) || !is_first {
+            return;
+        }
         let message = |what: &str| {
             format!(
                 "{what} of contact {}: {}.",
@@ -134,7 +138,6 @@ impl Job<'_> {
             }
         };
         self.note(found.map_or(0, |found| found.id), &entries);
-        trouble
     }
 
     /// Writes log rows outside of any transaction.
@@ -144,8 +147,16 @@ impl Job<'_> {
             .map(|entry| row(entry, user, &self.webhook))
             .collect();
         let time = Clock::now().local(&self.settings.zone);
-        self.site
-            .log_now(&rows, self.settings.logging, &time, self.config.release());
+        self.site.log_now(&rows, self.log(&time));
+    }
+
+    /// How the log is written, at this local time.
+    pub(super) fn log<'t>(&self, time: &'t str) -> Log<'t> {
+        Log {
+            logging: self.settings.logging,
+            time,
+            release: self.config.release(),
+        }
     }
 
     /// The person as the request named them: id, else the mark of the address.

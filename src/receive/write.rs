@@ -1,44 +1,67 @@
 //! The part of the story that writes: lock, plan, apply, commit, and what goes back to Bento.
 
 use super::credentials::Credentials;
+use super::errands;
+use super::job::{Job, spread};
 use super::notes::{received, row};
-use super::{Job, is_meant};
 use crate::bento::{Bento, Subscriber};
 use crate::clean::Cleaner;
 use crate::clock::Clock;
-use crate::log::{Entry, Level, Source, Who};
-use crate::outcome::{Applied, Ending, Outcome, Trouble};
+use crate::inbox::{self, Claim, Fate, Lease, Next, Parcel};
+use crate::outcome::{Applied, Ending, Later, Outcome, Trouble};
 use crate::password::Form;
-use crate::plan::{self, Fresh, Order, Plan, Repertoire, Return, Rules};
+use crate::plan::{self, Fresh, Order, Plan, Repertoire, Rules, User};
 use crate::settings::Settings;
-use crate::site::{Found, LogRow, NAMES_SLOT, Site, user_slot};
+use crate::site::{Closing, Counted, Found, Log, LogRow, NAMES_SLOT, Place, Site, user_slot};
 use crate::translations;
 use crate::webhook::Action;
 use crate::wp_config::Config;
 use std::path::Path;
 
-/// How often we start over when a user appears or vanishes between looking and locking.
-const TRIES: usize = 3;
+/// How the writing ended.
+pub(super) enum Written {
+    /// The webhook is done.
+    Done(Outcome),
+    /// The user appeared, vanished or was written by somebody else since Bento was asked: ask again.
+    Again,
+}
 
 /// How one look under the lock ended.
 enum Step {
-    Done {
-        user: u64,
-        plan: Box<Plan>,
-    },
-    /// Somebody else made or removed the user: look again.
+    Done(Box<Changed>),
     Again,
     Refused(String),
+    /// The lease has run out, and somebody else works on the row.
+    Lost,
 }
 
-impl Job<'_> {
-    /// Plans and writes, then sends back what belongs to Bento.
+/// The row in `wp_users` before we write.
+enum UserRow {
+    /// Somebody's.
+    Finished(u64),
+    /// Ours, from an attempt that was cut short where the table knows no transactions.
+    Unfinished(u64),
+    /// There is none.
+    Missing,
+}
+
+/// What the transaction has left behind.
+struct Changed {
+    user: u64,
+    plan: Plan,
+    errands: Vec<Parcel>,
+    /// Whether the webhook is ended; if not, it runs again.
+    ended: bool,
+}
+
+impl Job<'_, '_> {
+    /// Plans and writes, then sends what belongs to Bento.
     pub(super) fn write(
         &mut self,
         mut found: Option<Found>,
         person: &Fetched,
         bento: &Bento<'_>,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Written, Trouble> {
         if goes_beyond_latin(person) {
             self.repertoire = self.site.repertoire()?;
         }
@@ -48,28 +71,18 @@ impl Job<'_> {
             None
         };
         let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
-        for _ in 0..TRIES {
-            if found.is_none() {
-                found = find_by_bento(&mut self.site, &person.subscriber)?;
-            }
-            match self.attempt(found.as_ref(), person, &fresh)? {
-                Step::Done { user, plan } => {
-                    return self.finish(user, *plan, person, &fresh, bento);
-                }
-                Step::Refused(reason) => return Ok(self.refuse_add(reason)),
-                Step::Again => {
-                    found = self
-                        .find()?
-                        .filter(|found| is_meant(found, &person.subscriber));
-                }
-            }
-            if found.is_none() && self.webhook.action != Action::Add {
-                return Ok(self.ignore_unknown_user());
-            }
+        if found.is_none() {
+            found = find_by_bento(self.site, &person.subscriber)?;
         }
-        Err(Trouble::database(
-            "the user appeared or vanished again and again",
-        ))
+        Ok(match self.attempt(found.as_ref(), person, &fresh)? {
+            Step::Done(changed) => Written::Done(self.finish(*changed, person, bento)),
+            Step::Refused(reason) => Written::Done(self.refuse_add(reason)),
+            Step::Again => Written::Again,
+            Step::Lost => {
+                self.lease = None;
+                Written::Done(self.outcome(None, Ending::Queued(Later::Person)))
+            }
+        })
     }
 
     fn needs_hash(&self, found: Option<&Found>) -> bool {
@@ -96,7 +109,11 @@ impl Job<'_> {
             webhook,
             config,
             repertoire,
+            lease,
+            asked,
+            ..
         } = self;
+        let (settings, place): (&Settings, &Place) = (settings, place);
         let hash = |password: &str| fresh.hash(password);
         let name_order = || name_order(config, settings);
         let rules = Rules {
@@ -124,46 +141,86 @@ impl Job<'_> {
                     .unwrap_or_else(|| fresh.password.expose_str().to_owned()),
             );
         }
-        site.transaction(&locks, &mut |site| {
-            let plan = match found {
+        let (lease, asked) = (lease.as_ref(), *asked);
+        let log = Log {
+            logging: settings.logging,
+            time: &local,
+            release: config.release(),
+        };
+        let received = received(webhook);
+        site.transaction(&mut |site| {
+            let mut random = |below: u32| fresh.random(below);
+            let mut start = Fresh {
+                password: &fresh.password,
+                now: &utc,
+                random: &mut random,
+            };
+            let (planned, claim, row_of) = match found {
                 Some(found) => {
-                    let Some(user) = site.user(found.id)? else {
+                    let opened = site.open_user(found.id, &locks, lease)?;
+                    let Some(user) = opened.rows else {
                         return Ok(Step::Again);
                     };
-                    plan::existing(&user, found.link, &order, &rules, site)?
+                    // Who has written since has seen what we have not.
+                    if asked > 0 && opened.written >= asked {
+                        return Ok(Step::Again);
+                    }
+                    if order.action == Action::Add && is_unfinished(&user, lease) {
+                        site.except(user.id);
+                        let planned = plan::new_user(&order, &rules, &mut start, site)?;
+                        (planned, opened.claim, UserRow::Unfinished(user.id))
+                    } else {
+                        let plan = plan::existing(&user, found.link, &order, &rules, site)?;
+                        (Ok(plan), opened.claim, UserRow::Finished(user.id))
+                    }
                 }
                 None => {
+                    let subscriber = &person.subscriber;
+                    let email = subscriber.email.as_deref();
+                    let opened = site.open_new(&subscriber.uuid, email, lease)?;
                     // Somebody else may have made the user before the lock was held.
-                    if find_by_bento(site, &person.subscriber)?.is_some() {
+                    if opened.rows.is_some() {
                         return Ok(Step::Again);
                     }
-                    let mut random = |below: u32| fresh.random(below);
-                    let mut start = Fresh {
-                        password: &fresh.password,
-                        now: &utc,
-                        random: &mut random,
-                    };
-                    match plan::new_user(&order, &rules, &mut start, site)? {
-                        Ok(plan) => plan,
-                        Err(reason) => return Ok(Step::Refused(reason)),
-                    }
+                    let planned = plan::new_user(&order, &rules, &mut start, site)?;
+                    (planned, opened.claim, UserRow::Missing)
                 }
             };
-            let user = site.apply(found.map(|found| found.id), &plan.changes)?;
-            if found.is_none() {
-                site.count_users(place, settings, config.release())?;
+            if claim == Claim::Lost {
+                return Ok(Step::Lost);
             }
-            let received = received(webhook);
+            let plan = match planned {
+                Ok(plan) => plan,
+                Err(reason) => return Ok(Step::Refused(reason)),
+            };
+            let count = Some(Counted { place, settings });
+            let (user, counted) = match row_of {
+                UserRow::Finished(id) => (id, None),
+                UserRow::Unfinished(id) => (site.remake_user(id, &plan.changes)?, count),
+                UserRow::Missing => (site.insert_user(&plan.changes)?, count),
+            };
+            let errands = errands::parcels(&plan, user, &person.subscriber.uuid, fresh);
             let rows: Vec<LogRow<'_>> = [&received]
                 .into_iter()
                 .chain(&plan.log)
                 .map(|entry| row(entry, user, webhook))
                 .collect();
-            site.log(&rows, settings.logging, &local, config.release())?;
-            Ok(Step::Done {
+            let fate = lease.map(|lease| fate(lease, claim, person));
+            site.close(&Closing {
                 user,
-                plan: Box::new(plan),
-            })
+                changes: &plan.changes,
+                counted,
+                rows: &rows,
+                log,
+                errands: &errands,
+                fate,
+            })?;
+            Ok(Step::Done(Box::new(Changed {
+                user,
+                plan,
+                errands,
+                ended: matches!(fate, None | Some(Fate::Done(_))),
+            })))
         })
     }
 
@@ -177,83 +234,65 @@ impl Job<'_> {
             .as_deref()
             .is_some_and(|email| !email.eq_ignore_ascii_case(&found.email));
         let new_name = new_email || self.settings.crm_field("user_nicename").is_some();
+        let may_make = self.webhook.action == Action::Add && is_again(self.lease.as_ref());
         let mut locks = vec![user_slot(found.id)];
-        if new_name && self.webhook.action != Action::UpdateTags {
+        if may_make || new_name && self.webhook.action != Action::UpdateTags {
             locks.insert(0, NAMES_SLOT);
         }
         locks
     }
 
-    /// After the commit: fields back to Bento, the log trimmed, the outcome told.
-    fn finish(
-        &mut self,
-        user: u64,
-        plan: Plan,
-        person: &Fetched,
-        fresh: &Credentials,
-        bento: &Bento<'_>,
-    ) -> Result<Outcome, Trouble> {
-        let remark = self.send_back(user, &plan.returns, &person.subscriber.uuid, fresh, bento);
-        self.site.trim_log(self.settings.logging);
-        if !person.complete {
-            return Err(Trouble::Tag);
-        }
-        let nothing_new = plan.changes.is_empty();
-        let applied = Applied {
-            tags: plan.tags,
-            fields: plan.fields,
-            remark,
-        };
-        let ending = if nothing_new {
-            Ending::Unchanged
-        } else {
-            Ending::Applied(applied)
+    /// After the commit: what is to be sent is sent, and the outcome told.
+    fn finish(&mut self, changed: Changed, person: &Fetched, bento: &Bento<'_>) -> Outcome {
+        let Changed {
+            user,
+            plan,
+            errands,
+            ended,
+        } = changed;
+        let has_inbox = self.lease.take().is_some();
+        self.left |= !ended;
+        let remark = self.send(user, errands, bento);
+        let ending = match person.complete {
+            false if !has_inbox => Ending::Failed(Trouble::Tag),
+            false if !ended => Ending::Queued(Later::After(Trouble::Tag)),
+            _ if plan.changes.is_empty() => Ending::Unchanged,
+            _ => Ending::Applied(Applied {
+                tags: plan.tags,
+                fields: plan.fields,
+                remark,
+            }),
         };
         let mut outcome = self.outcome(Some(user), ending);
         let uuid = &person.subscriber.uuid;
         outcome.contact_id.get_or_insert_with(|| uuid.clone());
-        Ok(outcome)
+        outcome
     }
+}
 
-    /// One call that carries everything that goes back after an add. Errs never: the user exists.
-    fn send_back(
-        &mut self,
-        user: u64,
-        returns: &[(String, Return)],
-        uuid: &str,
-        fresh: &Credentials,
-        bento: &Bento<'_>,
-    ) -> Option<String> {
-        if returns.is_empty() {
-            return None;
+/// Whether an attempt was made before this one.
+fn is_again(lease: Option<&Lease>) -> bool {
+    lease.is_some_and(|lease| lease.attempt > 1)
+}
+
+/// Whether an earlier attempt was cut short between `wp_users` and `wp_usermeta`, which only tables without transactions let
+/// happen: the row is younger than the webhook, and nobody else leaves a user without a single row in usermeta.
+fn is_unfinished(user: &User, lease: Option<&Lease>) -> bool {
+    let stored = lease.map_or(0, |lease| lease.stored);
+    let is_younger = user.registered >= Clock::from_millis(stored).utc();
+    is_again(lease) && is_younger && user.metas.is_empty()
+}
+
+/// What becomes of the row once the user's rows are written. A tag without a name gets one second chance.
+fn fate<'l>(lease: &'l Lease, claim: Claim, person: &Fetched) -> Fate<'l> {
+    if claim == Claim::Joined {
+        return Fate::Again(lease);
+    }
+    match inbox::next(lease.since, lease.attempt, None, spread()) {
+        Next::At(at) if !person.complete && lease.attempt == 1 => {
+            Fate::Later(lease, at, "Bento names a tag that it does not list yet")
         }
-        let value = |value: &Return| match value {
-            Return::Password => fresh.password.expose_str().to_owned(),
-            Return::Text(text) => text.clone(),
-            Return::UserId => user.to_string(),
-        };
-        let fields: Vec<(String, String)> = returns
-            .iter()
-            .map(|(field, back)| (field.clone(), value(back)))
-            .collect();
-        let sent = bento.store_fields(uuid, &fields);
-        let names: Vec<String> = returns.iter().map(|(field, _)| field.clone()).collect();
-        let entry = match &sent {
-            Ok(()) => {
-                let message = format!("Sent back to Bento: {}.", Entry::quote(&names.join(", ")));
-                Entry::new(Level::Info, Who::User, Source::Trace, message)
-            }
-            Err(trouble) => {
-                let message = format!(
-                    "Could not be sent back to Bento: {}. {}",
-                    Entry::quote(&names.join(", ")),
-                    Entry::quote(&trouble.to_string())
-                );
-                Entry::new(Level::Error, Who::User, Source::Bento, message)
-            }
-        };
-        self.note(user, &[entry]);
-        sent.err().map(|_| "the user was created, but the password could not be sent back to Bento; use \"Lost your password?\"".to_owned())
+        _ => Fate::Done(lease),
     }
 }
 

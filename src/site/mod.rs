@@ -4,17 +4,21 @@
 //! charset and no sql_mode can turn into SQL. Names of tables are checked when the settings are read.
 //!
 //! **The lock.** WordPress has no unique index on login, e-mail, nicename or (user_id, meta_key), so writers must
-//! exclude each other. They do so by raising a counter in a row of our own InnoDB table `{prefix}bento_webhooks_lock`
-//! as the first statement of the transaction. A second writer waits for the row until the first one has committed; in a
+//! exclude each other. They do so by writing the time into a row of our own InnoDB table
+//! `{prefix}bento_webhooks_lock` as the first statement of the transaction. A second writer waits for the row until the first one has committed; in a
 //! Galera cluster, where another node does not wait, it fails to certify at COMMIT (error 1213) and does everything again.
 //! So the lock holds over several web servers and nodes, and whatever engine WordPress's own tables use.
 
+mod door;
+mod inbox;
 mod options;
 mod trouble;
 mod users;
 
-pub use options::Place;
-pub use users::{Found, LogRow, NAMES_SLOT, user_slot};
+pub use door::{Call, Limits, Others, Share, Stored, Turn, Why};
+pub use inbox::{Look, Overview, Shown};
+pub use options::{Counted, Place, Whereabouts};
+pub use users::{Closing, Found, Log, LogRow, NAMES_SLOT, Opened, user_slot};
 
 use crate::outcome::Trouble;
 use crate::plan::Repertoire;
@@ -22,19 +26,22 @@ use crate::text::hex;
 use crate::wp_config::{Config, DbHost, TablePrefix};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, OptsBuilder, Row, SslOpts};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trouble::trouble;
+use trouble::{trouble, undoes};
 
 /// How often a transaction is tried when it meets a deadlock or a lock wait, and after which time no more.
 const TRIES: u32 = 5;
 const TRYING_TIME: Duration = Duration::from_secs(3);
 /// Two texts whose charsets do not meet, in the words of `=`, `IN` and MySQL 8.
 const INCOMPARABLE: [u16; 5] = [1267, 1270, 1271, 3854, 3988];
+/// Bytes of statements that travel in one packet, unless a single one is longer: servers may take no more than 1 MiB.
+const PACKET: usize = 512 << 10;
 /// Time to connect, and to wait for one answer.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
-const ANSWER_TIME: Duration = Duration::from_secs(10);
+const ANSWER_TIME: Duration = Duration::from_secs(4);
 /// Where servers put their socket when `DB_HOST` only says `localhost`.
 const SOCKETS: [&str; 6] = [
     "/run/mysqld/mysqld.sock",
@@ -57,6 +64,10 @@ pub struct Tables {
     log: String,
     /// Ours: the rows that writers lock.
     lock: String,
+    /// Ours: what is kept for later.
+    inbox: String,
+    /// Ours: the one row that everybody who takes work or calls Bento locks.
+    state: String,
     /// Prefix of the installation.
     base: String,
 }
@@ -72,6 +83,8 @@ impl Tables {
             options: format!("{prefix}options"),
             log: format!("{prefix}wpf_logging"),
             lock: format!("{base}bento_webhooks_lock"),
+            inbox: format!("{prefix}bento_webhooks_inbox"),
+            state: format!("{prefix}bento_webhooks_state"),
             base: base.to_owned(),
         }
     }
@@ -83,7 +96,109 @@ pub struct Site<'a> {
     config: &'a Config,
     tables: Tables,
     charset: Charset,
-    in_transaction: bool,
+    /// Whether the session has been set up.
+    ready: bool,
+    /// Whether a transaction is open.
+    open: bool,
+    own: OwnTables,
+    /// The user who does not count when names must be unique; 0 for nobody.
+    except: u64,
+}
+
+/// Our own tables, as far as this connection knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnTables {
+    /// They are there, or not yet asked for.
+    Usable,
+    /// They are missing and cannot be made: the database user has no right to.
+    Refused,
+}
+
+/// One statement, and which of its failures do not matter.
+struct Statement {
+    sql: String,
+    forgive: Forgive,
+}
+
+/// Failures of a statement that leave it without effect and everything else as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forgive {
+    /// None.
+    Nothing,
+    /// A column cannot hold the text that is looked for: then nobody has it.
+    Incomparable,
+    /// Everything but what undoes the whole transaction: the statement is a courtesy.
+    Courtesy,
+}
+
+impl Forgive {
+    fn covers(self, error: &Error) -> bool {
+        match (self, error) {
+            (Forgive::Incomparable, Error::MySqlError(error)) => INCOMPARABLE.contains(&error.code),
+            (Forgive::Courtesy, Error::MySqlError(error)) => !undoes(error.code),
+            _ => false,
+        }
+    }
+}
+
+impl From<String> for Statement {
+    fn from(sql: String) -> Statement {
+        Statement {
+            sql,
+            forgive: Forgive::Nothing,
+        }
+    }
+}
+
+impl From<&str> for Statement {
+    fn from(sql: &str) -> Statement {
+        sql.to_owned().into()
+    }
+}
+
+impl Statement {
+    fn forgiving(sql: String, forgive: Forgive) -> Statement {
+        Statement { sql, forgive }
+    }
+}
+
+/// What one statement has brought.
+#[derive(Default)]
+struct Reply {
+    rows: Vec<Row>,
+    affected: u64,
+    last_id: u64,
+}
+
+impl Reply {
+    /// A number in the first row; 0 when there is none.
+    fn number(&self, name: &str) -> u64 {
+        self.rows.first().map_or(0, |row| number_column(row, name))
+    }
+}
+
+/// Which statement of a packet has failed, and how.
+struct Failure {
+    at: usize,
+    error: Error,
+}
+
+impl Failure {
+    /// Whether a table is missing.
+    fn is_missing_table(&self) -> bool {
+        matches!(&self.error, Error::MySqlError(error) if error.code == 1146)
+    }
+
+    /// Whether the database user lacks a right.
+    fn is_denied(&self) -> bool {
+        matches!(&self.error, Error::MySqlError(error) if [1044, 1142, 1143, 1227].contains(&error.code))
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        trouble(failure.error)
+    }
 }
 
 /// How text travels.
@@ -132,7 +247,10 @@ impl<'a> Site<'a> {
             config,
             tables,
             charset,
-            in_transaction: false,
+            ready: false,
+            open: false,
+            own: OwnTables::Usable,
+            except: 0,
         })
     }
 
@@ -141,19 +259,70 @@ impl<'a> Site<'a> {
         self.conn.query(statement)
     }
 
-    /// The rows of a search for a text. A column that cannot hold the text makes the server refuse to compare: then there
-    /// are none.
-    fn rows_like(&mut self, statement: &str) -> Result<Vec<Row>, Trouble> {
-        match self.rows(statement) {
-            Err(Error::MySqlError(error)) if INCOMPARABLE.contains(&error.code) => Ok(Vec::new()),
-            result => result.map_err(trouble),
-        }
-    }
-
     /// Runs one statement and returns how many rows it changed.
     fn run(&mut self, statement: &str) -> Result<u64, Error> {
         let result = self.conn.query_iter(statement)?;
         Ok(result.affected_rows())
+    }
+
+    /// Sends statements in one packet, so that they cost one round trip, and returns what each has brought. The first
+    /// failure that is not forgiven ends it: later statements are not run.
+    fn send(&mut self, statements: &[Statement]) -> Result<Vec<Reply>, Failure> {
+        let mut replies = Vec::with_capacity(statements.len());
+        while let Some(rest) = statements
+            .get(replies.len()..)
+            .filter(|rest| !rest.is_empty())
+        {
+            let error = match self.send_some(rest, &mut replies) {
+                Ok(()) => continue,
+                Err(error) => error,
+            };
+            let at = replies.len();
+            match statements.get(at) {
+                // The server has dropped the rest of the packet: it is sent again behind the one that may fail.
+                Some(statement) if statement.forgive.covers(&error) => {
+                    replies.push(Reply::default());
+                }
+                _ => return Err(Failure { at, error }),
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Sends as many statements as fit into a packet of ordinary size, at least one.
+    fn send_some(
+        &mut self,
+        statements: &[Statement],
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), Error> {
+        let mut packet = String::new();
+        for statement in statements {
+            if !packet.is_empty() && packet.len() + statement.sql.len() > PACKET {
+                break;
+            }
+            if !packet.is_empty() {
+                packet.push_str("; ");
+            }
+            packet.push_str(&statement.sql);
+        }
+        if !self.ready {
+            packet = format!("{}; {packet}", self.session());
+        }
+        let mut result = self.conn.query_iter(packet)?;
+        if !self.ready {
+            drop(result.iter());
+            self.ready = true;
+        }
+        while let Some(set) = result.iter() {
+            let (affected, last_id) = (set.affected_rows(), set.last_insert_id());
+            let rows = set.collect::<Result<Vec<Row>, Error>>()?;
+            replies.push(Reply {
+                rows,
+                affected,
+                last_id: last_id.unwrap_or_default(),
+            });
+        }
+        Ok(())
     }
 
     /// `text` as a literal in the connection's charset.
@@ -174,63 +343,112 @@ impl<'a> Site<'a> {
         value.map_or_else(|| "NULL".to_owned(), |bytes| self.bytes(bytes))
     }
 
-    /// Does `work` in a transaction that holds the locks, and commits; the whole of it again when it meets a deadlock or a
-    /// lock wait, at COMMIT too.
+    /// Does `work`, which opens a transaction and commits it; the whole of it again when it meets a deadlock or a lock
+    /// wait, at COMMIT too. What it leaves open is rolled back.
     pub fn transaction<T>(
         &mut self,
-        locks: &[u32],
         work: &mut dyn FnMut(&mut Site<'a>) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let start = Instant::now();
         let mut attempt = 1;
         loop {
-            let result = self
-                .begin(locks)
-                .and_then(|()| work(self))
-                .and_then(|done| {
-                    self.run("COMMIT").map_err(trouble)?;
-                    Ok(done)
-                });
+            let result = work(self);
+            self.roll_back();
             match result {
-                Ok(done) => return Ok(done),
                 Err(Trouble::Database {
                     transient: true, ..
                 }) if attempt < TRIES && start.elapsed() < TRYING_TIME => attempt += 1,
-                Err(trouble) => {
-                    // A connection that is gone has rolled back already.
-                    let _ = self.run("ROLLBACK");
-                    return Err(trouble);
-                }
+                result => return result,
             }
         }
     }
 
-    /// Opens the transaction by taking the locks. With autocommit off, the first statement opens one; what was read since
-    /// the last one must not: the rows would be those from before the lock.
-    fn begin(&mut self, locks: &[u32]) -> Result<(), Trouble> {
-        let opening = match self.in_transaction {
-            true => "ROLLBACK".to_owned(),
-            false => self.session(),
-        };
-        self.run(&opening).map_err(trouble)?;
-        self.in_transaction = true;
-        let rows: Vec<String> = locks.iter().map(|slot| format!("({slot}, 1)")).collect();
-        let statement = format!(
-            "INSERT INTO `{}` (slot, taken) VALUES {} ON DUPLICATE KEY UPDATE taken = taken + 1",
+    /// Opens the transaction by taking the locks, and runs more statements behind them: one round trip. What was read
+    /// before must not count: the rows would be those from before the lock. A consistent read's snapshot is taken at the
+    /// first plain SELECT, which comes after the lock.
+    fn begin(&mut self, locks: &[u32], then: Vec<Statement>) -> Result<Vec<Reply>, Trouble> {
+        self.open = true;
+        let mut statements = vec!["BEGIN".into(), self.taking(locks)];
+        let first = statements.len();
+        statements.extend(then);
+        let mut replies = match self.send(&statements) {
+            Err(failure) if failure.at == 1 && failure.is_missing_table() => {
+                self.roll_back();
+                self.make_tables()?;
+                self.open = true;
+                if let Some(lock) = statements.get_mut(1) {
+                    *lock = self.taking(locks);
+                }
+                self.send(&statements)
+            }
+            result => result,
+        }
+        .map_err(Trouble::from)?;
+        let named = replies.get(1).and_then(|reply| reply.rows.first());
+        if named.is_some_and(|row| number_column(row, "taken") != 1) {
+            return Err(Trouble::Database {
+                detail: "deadlock or lock wait".to_owned(),
+                transient: true,
+            });
+        }
+        Ok(replies.split_off(first))
+    }
+
+    /// The statement that takes the locks. Where our tables cannot be made, one lock by name stands for all rows: it holds
+    /// on a single server, not over the nodes of a cluster.
+    fn taking(&self, locks: &[u32]) -> Statement {
+        if self.own == OwnTables::Refused {
+            return format!("SELECT GET_LOCK({}, 2) AS taken", self.lock_name()).into();
+        }
+        let now = inbox::NOW;
+        let rows: Vec<String> = locks
+            .iter()
+            .map(|slot| format!("({slot}, {now})"))
+            .collect();
+        // Assignments are made from left to right.
+        format!(
+            "INSERT INTO `{}` (slot, taken) VALUES {} ON DUPLICATE KEY UPDATE earlier = taken, taken = VALUES(taken)",
             self.tables.lock,
             rows.join(", ")
-        );
-        match self.run(&statement) {
-            Ok(_) => Ok(()),
-            Err(Error::MySqlError(error)) if error.code == 1146 => {
-                self.run(&format!(
-                    "CREATE TABLE IF NOT EXISTS `{}` (slot SMALLINT UNSIGNED NOT NULL PRIMARY KEY, taken BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
-                    self.tables.lock
-                ))
-                .map_err(trouble)?;
-                self.run(&statement).map(|_| ()).map_err(trouble)
+        )
+        .into()
+    }
+
+    /// Names of locks are shared by all databases of a server and have at most 64 characters.
+    fn lock_name(&self) -> String {
+        let whole = format!("{}.{}", self.config.database().name(), self.tables.lock);
+        format!("'{}'", hex(&Sha256::digest(whole.as_bytes())))
+    }
+
+    /// Runs the last statements of the transaction, commits, and runs what comes after it: one round trip. The replies are
+    /// those of `last`, then those of `after`.
+    fn commit(
+        &mut self,
+        last: Vec<Statement>,
+        after: Vec<Statement>,
+    ) -> Result<Vec<Reply>, Trouble> {
+        let at = last.len();
+        let mut statements = last;
+        statements.push("COMMIT".into());
+        if self.own == OwnTables::Refused {
+            statements.push(format!("DO RELEASE_LOCK({})", self.lock_name()).into());
+        }
+        let skipped = statements.len() - at;
+        statements.extend(after);
+        let mut replies = self.send(&statements).map_err(Trouble::from)?;
+        self.open = false;
+        replies.drain(at..at + skipped);
+        Ok(replies)
+    }
+
+    /// Undoes an open transaction. A connection that is gone has done so already.
+    fn roll_back(&mut self) {
+        if self.open {
+            let _ = self.run("ROLLBACK");
+            if self.own == OwnTables::Refused {
+                let _ = self.run(&format!("DO RELEASE_LOCK({})", self.lock_name()));
             }
-            Err(error) => Err(trouble(error)),
+            self.open = false;
         }
     }
 
@@ -243,17 +461,8 @@ impl<'a> Site<'a> {
         };
         // The last is for tables that a backup or an ALTER TABLE has locked.
         format!(
-            "SET NAMES {names}, autocommit = 0, sql_mode = '', innodb_lock_wait_timeout = 2, lock_wait_timeout = 2"
+            "SET NAMES {names}, sql_mode = '', innodb_lock_wait_timeout = 2, lock_wait_timeout = 2"
         )
-    }
-
-    /// Ends the transaction mode, so that each following statement stands for itself.
-    fn autocommit(&mut self) -> Result<(), Trouble> {
-        if self.in_transaction {
-            self.run("SET autocommit = 1").map_err(trouble)?;
-            self.in_transaction = false;
-        }
-        Ok(())
     }
 
     /// What the usermeta table can hold; asked only when a text goes beyond what every charset holds.

@@ -1,6 +1,6 @@
 //! Options: the settings in one statement, the tag names saved back, the counters.
 
-use super::{Site, column, number_column, text_column, trouble};
+use super::{Forgive, Site, Statement, column, number_column, text_column, trouble};
 use crate::outcome::Trouble;
 use crate::php::{self, Key, Value};
 use crate::plan::{NetworkSite, Repertoire};
@@ -8,8 +8,20 @@ use crate::release::Release;
 use crate::settings::{OPTIONS, Overrides, Rows, Settings};
 use crate::text::hex;
 use crate::wp_config::Network;
-use mysql::Error;
 use sha2::{Digest, Sha256};
+
+/// What is known of the site that is meant.
+pub enum Whereabouts<'a> {
+    /// Host name and path of the address that was asked for.
+    Address {
+        /// In lower case, without port 80 or 443.
+        host: &'a str,
+        /// Undecoded, without query.
+        path: &'a str,
+    },
+    /// Its `blog_id`.
+    Number(u64),
+}
 
 /// Where on the installation the webhook arrived.
 pub struct Place {
@@ -22,8 +34,8 @@ pub struct Place {
 }
 
 impl Site<'_> {
-    /// Finds the site: on a network by host and path, longest match first; otherwise there is only one.
-    pub fn place(&mut self, host: &str, path: &str) -> Result<Place, Trouble> {
+    /// Finds the site: on a network by address, longest match first, or by number; otherwise there is only one.
+    pub fn place(&mut self, whereabouts: &Whereabouts<'_>) -> Result<Place, Trouble> {
         let base = self.config.tables().prefix();
         let Some(network) = self.config.network() else {
             let prefix = base.as_str().to_owned();
@@ -35,7 +47,7 @@ impl Site<'_> {
             });
         };
         let rows = self
-            .rows(&self.network_statement(host, path, network))
+            .rows(&self.network_statement(whereabouts, network))
             .map_err(trouble)?;
         let meta = |key: &str| {
             let row = rows
@@ -76,23 +88,70 @@ impl Site<'_> {
     }
 
     /// Candidates for the site and what the network has set, in one statement.
-    fn network_statement(&self, host: &str, path: &str, network: &Network) -> String {
-        let bare = host.strip_prefix("www.").unwrap_or(host);
-        let hosts = [host, bare].map(|host| self.text(host));
-        let paths: Vec<String> = site_paths(path)
-            .iter()
-            .map(|path| self.text(path))
-            .collect();
+    fn network_statement(&self, whereabouts: &Whereabouts<'_>, network: &Network) -> String {
+        let which = match whereabouts {
+            Whereabouts::Number(id) => format!("blog_id = {id}"),
+            Whereabouts::Address { host, path } => {
+                let bare = host.strip_prefix("www.").unwrap_or(host);
+                let hosts = [host, bare].map(|host| self.text(host));
+                let paths: Vec<String> = site_paths(path)
+                    .iter()
+                    .map(|path| self.text(path))
+                    .collect();
+                format!(
+                    "domain IN ({}) AND path IN ({})",
+                    hosts.join(", "),
+                    paths.join(", ")
+                )
+            }
+        };
         let base = &self.tables.base;
         format!(
             "SELECT 'site' AS kind, blog_id AS id, domain AS name, path AS value FROM `{base}blogs` \
-             WHERE domain IN ({}) AND path IN ({}) \
+             WHERE {which} \
              UNION ALL SELECT 'meta', 0, meta_key, meta_value FROM `{base}sitemeta` \
              WHERE site_id = {} AND meta_key IN ('site_admins', 'WPLANG', 'user_count')",
-            hosts.join(", "),
-            paths.join(", "),
             network.id()
         )
+    }
+
+    /// Numbers of the sites that have an inbox.
+    pub fn numbers(&mut self) -> Result<Vec<u64>, Trouble> {
+        let base = self.config.tables().prefix();
+        let mut numbers = vec![1];
+        if self.config.network().is_some() {
+            let rows = self.rows(&format!(
+                "SELECT blog_id FROM `{}blogs` ORDER BY blog_id",
+                base.as_str()
+            ));
+            let rows = rows.map_err(trouble)?;
+            numbers = rows
+                .iter()
+                .map(|row| number_column(row, "blog_id"))
+                .collect();
+        }
+        let rows = self.rows(
+            "SELECT TABLE_NAME AS name FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE '%bento\\_webhooks\\_inbox'",
+        );
+        let tables: Vec<String> = rows
+            .map_err(trouble)?
+            .iter()
+            .map(|row| text_column(row, "name"))
+            .collect();
+        let has_inbox = |number: &u64| {
+            let prefix = match *number {
+                1 => Some(base.clone()),
+                number => base.for_site(number),
+            };
+            prefix.is_some_and(|prefix| {
+                let inbox = super::Tables::new(self.config, &prefix).inbox;
+                tables
+                    .iter()
+                    .any(|table| table.eq_ignore_ascii_case(&inbox))
+            })
+        };
+        Ok(numbers.into_iter().filter(has_inbox).collect())
     }
 
     /// The owner's settings, in one statement.
@@ -147,7 +206,8 @@ impl Site<'_> {
         let names =
             tags.map(|(_, name)| (Key::from_bytes(name.as_bytes()), Value::from(name.as_str())));
         let names = Value::Array(unique(names)).serialize();
-        self.transaction(&[super::users::OPTIONS_SLOT], &mut |site| {
+        self.transaction(&mut |site| {
+            site.begin(&[super::users::OPTIONS_SLOT], Vec::new())?;
             let raw = site.option_for_update("wpf_options")?.unwrap_or_default();
             let new = php::splice(&raw, "bento_tag_ids", &ids).map_err(|_| {
                 Trouble::Setup(
@@ -158,10 +218,11 @@ impl Site<'_> {
                 site.update_option("wpf_options", &raw, &new)?;
             }
             match site.option_for_update("wpf_available_tags")? {
-                Some(old) if old == names => Ok(()),
-                Some(old) => site.update_option("wpf_available_tags", &old, &names),
-                None => site.insert_option("wpf_available_tags", &names, unloaded(release)),
+                Some(old) if old == names => {}
+                Some(old) => site.update_option("wpf_available_tags", &old, &names)?,
+                None => site.insert_option("wpf_available_tags", &names, unloaded(release))?,
             }
+            site.commit(Vec::new(), Vec::new()).map(|_| ())
         })
     }
 
@@ -206,66 +267,56 @@ impl Site<'_> {
         self.run(&statement).map(|_| ()).map_err(trouble)
     }
 
-    /// Brings WordPress's count of users up to date after a new one, as `wp_maybe_update_user_counts()` does: not beyond
-    /// 10,000. Call it inside the transaction, under the lock for new users.
-    pub fn count_users(
-        &mut self,
-        place: &Place,
-        settings: &Settings,
-        release: Release,
-    ) -> Result<(), Trouble> {
-        let stored = if place.network.is_some() {
-            &place.network_user_count
+    /// The statements that bring WordPress's count of users up to date after a new one, as
+    /// `wp_maybe_update_user_counts()` does: not beyond 10,000. They belong into the transaction, behind the new row.
+    pub(super) fn counting_users(&self, counted: Counted<'_>, release: Release) -> Vec<Statement> {
+        let is_network = counted.place.network.is_some();
+        let stored = if is_network {
+            &counted.place.network_user_count
         } else {
-            &settings.user_count
+            &counted.settings.user_count
         };
-        let known = stored.as_deref().map_or(-1, php_int);
-        if known > 10_000 {
-            return Ok(());
+        if stored.as_deref().map_or(-1, php_int) > 10_000 {
+            return Vec::new();
         }
-        let active = if place.network.is_some() {
+        let active = if is_network {
             " WHERE spam = 0 AND deleted = 0"
         } else {
             ""
         };
-        let rows = self
-            .rows(&format!(
-                "SELECT COUNT(*) AS number FROM `{}`{active}",
-                self.tables.users
-            ))
-            .map_err(trouble)?;
-        let count = rows
-            .first()
-            .map_or(0, |row| number_column(row, "number"))
-            .to_string();
-        let count = self.text(&count);
+        // In a variable of its own, because INSERT … SELECT would lock every user.
+        let count = format!(
+            "SET @users = CAST((SELECT COUNT(*) FROM `{}`{active}) AS CHAR)",
+            self.tables.users
+        );
         let Some(network) = self.config.network() else {
             let statement = format!(
-                "INSERT INTO `{}` (option_name, option_value, autoload) VALUES ('user_count', {count}, '{}') \
+                "INSERT INTO `{}` (option_name, option_value, autoload) VALUES ('user_count', @users, '{}') \
                  ON DUPLICATE KEY UPDATE option_value = VALUES(option_value), autoload = VALUES(autoload)",
                 self.tables.options,
                 unloaded(release)
             );
-            return self.run(&statement).map(|_| ()).map_err(trouble);
+            return vec![count.into(), statement.into()];
         };
         let sitemeta = format!("`{}sitemeta`", self.tables.base);
         let row = format!("site_id = {} AND meta_key = 'user_count'", network.id());
-        let statement = format!("UPDATE {sitemeta} SET meta_value = {count} WHERE {row}");
-        self.run(&statement).map_err(trouble)?;
+        let update = format!("UPDATE {sitemeta} SET meta_value = @users WHERE {row}");
+        let mut statements = vec![count.into(), update.into()];
         if stored.is_none() {
             // No unique index keeps a second row out, and another webhook may have made the first one meanwhile.
-            let statement = format!(
-                "INSERT INTO {sitemeta} (site_id, meta_key, meta_value) SELECT {}, 'user_count', {count} FROM DUAL \
+            let insert = format!(
+                "INSERT INTO {sitemeta} (site_id, meta_key, meta_value) SELECT {}, 'user_count', @users FROM DUAL \
                  WHERE NOT EXISTS (SELECT 1 FROM {sitemeta} WHERE {row})",
                 network.id()
             );
-            self.run(&statement).map_err(trouble)?;
+            statements.push(insert.into());
         }
-        Ok(())
+        statements
     }
 
-    /// Counts errors for WP Fusion's badge. The row is made on the first error, as `update_option()` makes it.
-    pub(super) fn count_errors(&mut self, errors: usize, release: Release) -> Result<(), Error> {
+    /// The statement that counts errors for WP Fusion's badge. The row is made on the first error, as `update_option()`
+    /// makes it.
+    pub(super) fn counting_errors(&self, errors: usize, release: Release) -> Statement {
         let autoload = if release.at_least(6, 6) {
             "auto"
         } else {
@@ -276,8 +327,24 @@ impl Site<'_> {
              ON DUPLICATE KEY UPDATE option_value = option_value + {errors}",
             self.tables.options
         );
-        self.run(&statement).map(|_| ())
+        Statement::forgiving(statement, Forgive::Courtesy)
     }
+}
+
+impl Place {
+    /// The `blog_id`: 1 on an installation that is no network.
+    pub fn number(&self) -> u64 {
+        self.network.as_ref().map_or(1, |site| site.id)
+    }
+}
+
+/// What the count of users depends on.
+#[derive(Clone, Copy)]
+pub struct Counted<'a> {
+    /// The site.
+    pub place: &'a Place,
+    /// The owner's settings.
+    pub settings: &'a Settings,
 }
 
 /// `autoload` of an option that is not loaded at start.

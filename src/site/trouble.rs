@@ -11,10 +11,15 @@ const TRANSIENT: [u16; 4] = [1020, 1205, 1206, 1213];
 
 const NO_TLS: &str = "the TLS connection failed; check BENTO_WEBHOOKS_CA_FILE";
 
+/// Whether an error of the server undoes the whole transaction.
+pub(super) fn undoes(code: u16) -> bool {
+    TRANSIENT.contains(&code)
+}
+
 /// The trouble behind an error.
 pub(super) fn trouble(error: Error) -> Trouble {
     let (detail, transient) = match &error {
-        Error::MySqlError(error) => (server(error.code), TRANSIENT.contains(&error.code)),
+        Error::MySqlError(error) => (server(error.code), undoes(error.code)),
         error => (driver(error).to_owned(), false),
     };
     Trouble::Database { detail, transient }

@@ -13,12 +13,23 @@ const API_URL: &str = "BENTO_WEBHOOKS_API_URL";
 const ALLOW_ROLES: &str = "BENTO_WEBHOOKS_ALLOW_ROLES";
 const SENDMAIL: &str = "BENTO_WEBHOOKS_SENDMAIL";
 const CA_FILE: &str = "BENTO_WEBHOOKS_CA_FILE";
+const CALLS_PER_MINUTE: &str = "BENTO_WEBHOOKS_CALLS_PER_MINUTE";
+const CONCURRENCY: &str = "BENTO_WEBHOOKS_CONCURRENCY";
+const WORKER: &str = "BENTO_WEBHOOKS_WORKER";
 
 const DEFAULT_API_URL: &str = "https://app.bentonow.com/api/v1";
 const DEFAULT_SENDMAIL: &str = "/usr/sbin/sendmail -t -i";
 
 /// Every setting of this program that may be a constant.
-const CONSTANTS: [&str; 4] = [API_URL, ALLOW_ROLES, SENDMAIL, CA_FILE];
+const CONSTANTS: [&str; 7] = [
+    API_URL,
+    ALLOW_ROLES,
+    SENDMAIL,
+    CA_FILE,
+    CALLS_PER_MINUTE,
+    CONCURRENCY,
+    WORKER,
+];
 
 /// The address of Bento's API: https, or http to this very machine; no slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +58,15 @@ impl ApiUrl {
     }
 }
 
+/// Who sees to what has been kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worker {
+    /// The program starts itself a second time when there is work left.
+    Automatic,
+    /// Only `bento-webhooks work` does, as from cron.
+    Cron,
+}
+
 /// The settings of this program.
 #[derive(Debug, Clone)]
 pub struct Own {
@@ -54,6 +74,9 @@ pub struct Own {
     allow_roles: Vec<String>,
     sendmail: String,
     ca_file: Option<PathBuf>,
+    calls_per_minute: u32,
+    concurrency: u32,
+    worker: Worker,
     unrecognized: Vec<String>,
 }
 
@@ -76,6 +99,21 @@ impl Own {
     /// `BENTO_WEBHOOKS_CA_FILE`: certificates to trust for HTTPS and the database, in PEM.
     pub fn ca_file(&self) -> Option<&std::path::Path> {
         self.ca_file.as_deref()
+    }
+
+    /// `BENTO_WEBHOOKS_CALLS_PER_MINUTE`: calls to Bento in any minute, 1 to 6000, by default 60.
+    pub fn calls_per_minute(&self) -> u32 {
+        self.calls_per_minute
+    }
+
+    /// `BENTO_WEBHOOKS_CONCURRENCY`: requests that are worked on while their callers wait, 0 to 100, by default 4.
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    /// `BENTO_WEBHOOKS_WORKER`: `auto`, or `cron` when the program shall never start itself.
+    pub fn worker(&self) -> Worker {
+        self.worker
     }
 
     /// Constants that start with `BENTO_WEBHOOKS_` and are none of ours: misspelt, most likely.
@@ -118,12 +156,35 @@ impl Own {
             }
             found => found.map(|(text, _)| PathBuf::from(text)),
         };
+        let number = |name, need, least: u32, most: u32, default| match text(name, need)? {
+            Some((text, found)) => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(|| invalid(name, &found, need)),
+            None => Ok(default),
+        };
+        let calls_need = "is no whole number from 1 to 6000";
+        let live_need = "is no whole number from 0 to 100";
+        let worker_need = "is neither auto nor cron";
+        let worker = match text(WORKER, worker_need)? {
+            None => Worker::Automatic,
+            Some((text, found)) => match text.trim() {
+                "auto" => Worker::Automatic,
+                "cron" => Worker::Cron,
+                _ => return Err(invalid(WORKER, &found, worker_need)),
+            },
+        };
         let ours = |name: &&str| name.starts_with("BENTO_WEBHOOKS_") && !CONSTANTS.contains(name);
         Ok(Self {
             api_url,
             allow_roles: roles.map(str::to_owned).collect(),
             sendmail,
             ca_file,
+            calls_per_minute: number(CALLS_PER_MINUTE, calls_need, 1, 6000, 60)?,
+            concurrency: number(CONCURRENCY, live_need, 0, 100, 4)?,
+            worker,
             unrecognized: values.constants().filter(ours).map(str::to_owned).collect(),
         })
     }

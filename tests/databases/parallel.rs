@@ -38,7 +38,7 @@ fn the_same_new_person_many_times_at_once_is_one_user() {
         let answers = stage.run_at_once(&vec![webhook("add", NORA); requests]);
         for answer in &answers {
             assert!(
-                ["applied", "unchanged"].contains(&answer.result().as_str()),
+                ["applied", "unchanged", "queued"].contains(&answer.result().as_str()),
                 "{answer}"
             );
         }
@@ -71,6 +71,7 @@ fn the_first_webhooks_of_all_may_come_together() {
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
+    stage.program.work();
     for answer in &answers {
         assert_eq!(answer.status, 200, "{answer}");
     }
@@ -105,22 +106,11 @@ fn a_new_person_with_a_new_tag_at_once_is_one_user() {
     });
     stage.run("update_tags", SUE);
     // Only the lock for new users is held, so that everybody has refreshed the tags and read once more.
-    let mut root = stage.site.database.root();
     stage
         .site
-        .sql(&["INSERT IGNORE INTO wp_bento_webhooks_lock VALUES (0, 0)"]);
-    let mut transaction = root.start_transaction(TxOpts::default()).unwrap();
-    transaction
-        .query_drop("SELECT * FROM wp_bento_webhooks_lock WHERE slot = 0 FOR UPDATE")
-        .unwrap();
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..12)
-            .map(|_| scope.spawn(|| stage.run("add", NORA)))
-            .collect();
-        stage.await_waiting(12);
-        transaction.rollback().unwrap();
-        runs.into_iter().map(|run| run.join().unwrap()).collect()
-    });
+        .sql(&["INSERT IGNORE INTO wp_bento_webhooks_lock (slot, taken) VALUES (0, 0)"]);
+    let names = "SELECT * FROM wp_bento_webhooks_lock WHERE slot = 0 FOR UPDATE";
+    let answers = stage.run_behind(names, &vec![webhook("add", NORA); 12]);
     assert_eq!(
         count(&stage, "user_email = 'nora@example.test'"),
         "1",
@@ -150,12 +140,9 @@ fn people_of_one_name_get_logins_and_nicenames_of_their_own() {
         stage.site.sql(engine);
         let requests: Vec<Request> = ids.iter().map(|id| webhook("add", id)).collect();
         let answers = stage.run_at_once(&requests);
-        assert_eq!(
-            results(&answers),
-            BTreeSet::from(["applied".to_string()]),
-            "{}",
-            answers[0]
-        );
+        let results = results(&answers);
+        let possible = BTreeSet::from(["applied".to_string(), "queued".to_string()]);
+        assert!(results.is_subset(&possible), "{results:?}");
         let distinct = |column: &str| {
             let sql = format!(
                 "SELECT COUNT(DISTINCT {column}) FROM wp_users WHERE user_email LIKE 'ann%'"
@@ -191,6 +178,7 @@ fn fields_and_tags_of_one_user_may_come_at_once() {
                 .collect();
             runs.into_iter().map(|run| run.join().unwrap()).collect()
         });
+        stage.program.work();
         for answer in &answers {
             assert_eq!(answer.status, 200, "{answer}");
         }
@@ -260,7 +248,7 @@ fn settings_saved_before_the_tags_are_kept() {
     admin.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
     let answer = std::thread::scope(|scope| {
         let run = scope.spawn(|| stage.run("update_tags", SUE));
-        stage.await_waiting(1);
+        stage.await_waiting(|| 1);
         admin.commit().unwrap();
         run.join().unwrap()
     });
@@ -280,7 +268,7 @@ fn settings_saved_after_the_tags_are_kept() {
         .unwrap();
     let answer = std::thread::scope(|scope| {
         let run = scope.spawn(|| stage.run("update_tags", SUE));
-        stage.await_waiting(1);
+        stage.await_waiting(|| 1);
         let admin = scope.spawn(|| {
             let mut root = stage.site.database.root();
             root.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();

@@ -284,7 +284,7 @@ fn fits(answer: &Answer, reply: Reply) -> bool {
         Reply::Empty => answer.status == 200,
         Reply::BadRequest => answer.status == 400 && answer.json()["reason"].is_string(),
         Reply::Forbidden => answer.status == 403,
-        Reply::Unavailable => answer.status == 503 && answer.header("Retry-After").is_some(),
+        Reply::Queued => answer.status == 200 && answer.result() == "queued",
     }
 }
 

@@ -132,8 +132,8 @@ pub(crate) enum Reply {
     BadRequest,
     /// 403.
     Forbidden,
-    /// 503 with Retry-After, until webhooks can be kept.
-    Unavailable,
+    /// 200 `queued`: kept, to be tried again.
+    Queued,
 }
 
 /// A log row: level, user and source as they are stored.
@@ -190,7 +190,7 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
                 log = entries(&change);
             }
             Rule::BentoFails => {
-                reply = Some(Reply::Unavailable);
+                reply = Some(Reply::Queued);
                 log = failure_log(recording, &log);
             }
             Rule::BentoDoesNotKnow => {
@@ -209,7 +209,7 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
                 change = recorded_change(&Recording::load(&beside(recording, like)));
                 log = entries(&change);
                 if first_failed {
-                    reply = Some(Reply::Unavailable);
+                    reply = Some(Reply::Queued);
                     log.splice(0..0, failure);
                 }
             }
@@ -263,10 +263,10 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
         &["user_login", "user_email", "user_pass", "ID"],
     );
     let idle = match reply {
-        None | Some(Reply::Unavailable) => false,
+        None | Some(Reply::Queued) => false,
         Some(_) => true,
     };
-    let fails_only = reply == Some(Reply::Unavailable) && requests == 1;
+    let fails_only = reply == Some(Reply::Queued) && requests == 1;
     let mut state = before.clone();
     if fails_only {
         apply_options(&mut state, &change);
@@ -288,10 +288,18 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
         Reply::Applied
     };
     let replies = match (reply, requests) {
-        (Some(Reply::Unavailable), 2) => vec![Reply::Unavailable, outcome],
+        (Some(Reply::Queued), 2) => vec![Reply::Queued, outcome],
         (Some(reply), _) => vec![reply; requests],
         (None, 2) => vec![outcome, Reply::Unchanged],
         (None, _) => vec![outcome; requests],
+    };
+    // What is to be done in the background has not been done yet when it is answered.
+    let is_background = recording.json["requests"][0]["target"]
+        .as_str()
+        .is_some_and(|target| target.contains("async=") && !target.contains("async=0"));
+    let replies: Vec<Reply> = match is_background && !is_nobody {
+        true => vec![Reply::Queued; requests],
+        false => replies,
     };
     let asks = !matches!(
         replies[0],

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -146,7 +146,9 @@ impl Program {
             .env("REQUEST_URI", &request.target)
             .env("SCRIPT_NAME", path)
             .env("QUERY_STRING", query)
-            .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress);
+            .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress)
+            // A test says itself when the worker works.
+            .env("BENTO_WEBHOOKS_WORKER", "cron");
         for (name, value) in &request.headers {
             command.env(variable(name), value);
         }
@@ -165,6 +167,26 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+
+    /// Runs a command, as from cron.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HTTP_HOST", "shop.example.test")
+            .env("BENTO_WEBHOOKS_WORDPRESS", &self.wordpress)
+            .env("BENTO_WEBHOOKS_WORKER", "cron")
+            .stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// Does everything that waits in the inbox.
+    pub fn work(&self) {
+        let output = self.command(&["work", "--until-empty"]);
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// Runs one request to its end.

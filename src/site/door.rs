@@ -1,0 +1,392 @@
+//! The door: whoever takes work out of the inbox or calls Bento passes it one at a time.
+//!
+//! The door is one row of our own table, locked by `SELECT … FOR UPDATE`. Behind it, the rows that are being worked on can
+//! be counted and the calls of the last minute are known exactly, over all processes and web servers of the site. The calls
+//! are the moments of the last N, six bytes each, oldest first: another one is free when the oldest lies outside of the
+//! window, so never more than N fall into any minute. A packet holds the whole visit, so the door is shut again within a
+//! round trip.
+
+use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
+use super::{Reply, Site, Statement, number_column};
+use crate::inbox::{Lease, Mark, Millis, Task, Token};
+use crate::outcome::Trouble;
+use crate::webhook::Webhook;
+
+/// A minute, and the time that may pass between passing the door and the arrival of the call at Bento.
+const WINDOW: Millis = 62_000;
+/// How long the worker is believed to live without a sign of it.
+const WORKER: Millis = 20_000;
+/// The list of tags is asked for at most once in this time.
+const TAGS: Millis = 60_000;
+/// How often a webhook is stored again after a deadlock.
+const TRIES: usize = 5;
+
+/// How much of the site may be at work at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls to Bento in any minute.
+    pub calls: u32,
+    /// Requests that are worked on while their callers wait.
+    pub live: u32,
+}
+
+/// Whose share of the calls is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// A webhook whose sender waits: all of them.
+    Live,
+    /// What has been kept: one half.
+    Kept,
+}
+
+impl Share {
+    /// How many calls of the last minute there may be, the new one included.
+    fn of(self, calls: u32) -> u32 {
+        match self {
+            Share::Live => calls,
+            Share::Kept => (calls / 2).max(1),
+        }
+    }
+}
+
+/// Which call is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Any but the following.
+    Any,
+    /// The list of tags.
+    Tags,
+}
+
+/// What became of a webhook at the door.
+pub enum Stored {
+    /// It is stored, and ours to work on, with everything that was stored for the person before.
+    Claimed {
+        /// The proof.
+        lease: Lease,
+        /// What is to be done now.
+        webhook: Webhook,
+        /// Whether somebody must be found for other rows.
+        others: Others,
+    },
+    /// It is stored, and somebody else or some other time will see to it.
+    Waiting(Why, Others),
+}
+
+/// Whether the worker is needed for what is left in the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// No: nothing is left, or a worker is there.
+    Cared,
+    /// Nothing else is due, but nobody is there.
+    Alone,
+    /// Rows are due and nobody is there.
+    Due,
+}
+
+/// Why a stored webhook is not worked on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its person is being worked on.
+    Person,
+    /// As many requests as allowed are being worked on.
+    Crowd,
+    /// The calls of this minute are used up, or Bento wants to be left alone.
+    Calls,
+    /// The sender wants it so, or the door could not be passed.
+    Asked,
+}
+
+/// What the worker finds.
+pub enum Turn {
+    /// A row to work on; one that cannot be read has no task.
+    Task(Lease, Option<Box<Task>>),
+    /// Nothing yet; come back after so many milliseconds.
+    Wait(Millis),
+    /// Nothing within the time that is left. The worker's place is free again.
+    Nothing,
+    /// Another worker has taken the place.
+    Replaced,
+}
+
+impl Site<'_> {
+    /// Stores a webhook and claims it if the limits allow: one round trip. Errs only when it could not be stored.
+    pub fn store(
+        &mut self,
+        mark: &Mark,
+        webhook: &Webhook,
+        limits: Limits,
+        token: Token,
+    ) -> Result<Stored, Trouble> {
+        let mut statements = vec![
+            self.storing(mark, webhook),
+            "SET @id = LAST_INSERT_ID()".into(),
+        ];
+        if webhook.background {
+            statements.push(self.seeing_others());
+        } else {
+            statements.extend(self.claiming(limits, token));
+        }
+        let mut attempt = 1;
+        let replies = loop {
+            let failure = match self.send(&statements) {
+                Ok(replies) => break replies,
+                Err(failure) => failure,
+            };
+            let _ = self.run("ROLLBACK");
+            let at = failure.at;
+            match Trouble::from(failure) {
+                // The row is there: whoever passes the door next will find it.
+                _ if at > 0 => return Ok(Stored::Waiting(Why::Asked, Others::Due)),
+                Trouble::Database {
+                    transient: true, ..
+                } if attempt < TRIES => attempt += 1,
+                trouble => return Err(trouble),
+            }
+        };
+        let seen = replies.iter().find(|reply| !reply.rows.is_empty());
+        Ok(
+            seen.map_or(Stored::Waiting(Why::Asked, Others::Due), |seen| {
+                read_stored(seen, token)
+            }),
+        )
+    }
+
+    /// Behind the door: claims row `@id` unless it is held, too many are at work, or no call is free.
+    fn claiming(&self, limits: Limits, token: Token) -> Vec<Statement> {
+        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
+        let mut statements = self.opening(limits.calls, Share::Live);
+        statements.extend([
+            format!("SET @busy = (SELECT COUNT(*) FROM `{inbox}` WHERE live = 1 AND lease > @now)").into(),
+            format!(
+                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = attempts + 1 \
+                 WHERE id = @id AND lease <= @now AND @free AND @busy < {}",
+                token.hex(),
+                limits.live
+            )
+            .into(),
+            "SET @claimed = ROW_COUNT()".into(),
+            format!("UPDATE `{state}` SET heard = @now, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = 1").into(),
+            format!(
+                "SELECT {COLUMNS}, lease > @now AS held, @claimed AS claimed, @free AS free, @now AS now, @worker > @now AS worker, \
+                 EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= @now AND lease <= @now AND id <> @id) AS others \
+                 FROM `{inbox}` WHERE id = @id"
+            )
+            .into(),
+            "COMMIT".into(),
+        ]);
+        statements
+    }
+
+    /// What [`read_stored`] reads when the row is not to be claimed.
+    fn seeing_others(&self) -> Statement {
+        format!(
+            "SELECT 0 AS claimed, 1 AS free, 0 AS held, 1 AS asked, 1 AS others, worker > {NOW} AS worker FROM `{}` WHERE id = 1",
+            self.tables.state
+        )
+        .into()
+    }
+
+    /// Steps in: `@now`, `@calls` as a list of full length, `@worker`, `@hired`, `@free` and the moment `@opens` at which a call
+    /// becomes free. One SET for each, because the expressions of one SET see the values from before it.
+    fn opening(&self, calls: u32, share: Share) -> Vec<Statement> {
+        let length = 6 * calls;
+        let first = 6 * (calls - share.of(calls)) + 1;
+        vec![
+            "BEGIN".into(),
+            format!(
+                "SELECT calls, paused, worker, hired, tags INTO @calls, @paused, @worker, @hired, @tags FROM `{}` WHERE id = 1 FOR UPDATE",
+                self.tables.state
+            )
+            .into(),
+            format!("SET @now = {NOW}").into(),
+            format!("SET @calls = RIGHT(CONCAT(REPEAT(X'00', {length}), @calls), {length})").into(),
+            format!("SET @opens = GREATEST(@paused, CAST(CONV(HEX(SUBSTR(@calls, {first}, 6)), 16, 10) AS UNSIGNED) + {WINDOW})").into(),
+            "SET @free = (@opens <= @now)".into(),
+        ]
+    }
+
+    /// Asks for one more call; the moment at which it was granted. `None` when the calls of this minute are used up, or when
+    /// the list of tags has been asked for a moment ago. One round trip.
+    pub fn may_call(
+        &mut self,
+        calls: u32,
+        share: Share,
+        call: Call,
+    ) -> Result<Option<Millis>, Trouble> {
+        let mut statements = self.opening(calls, share);
+        let (set, only) = match call {
+            Call::Any => ("", String::new()),
+            Call::Tags => (", tags = @now", format!(" AND @tags + {TAGS} <= @now")),
+        };
+        statements.extend([
+            format!(
+                "UPDATE `{}` SET calls = {CALLED}{set} WHERE id = 1 AND @free{only}",
+                self.tables.state
+            )
+            .into(),
+            "SELECT ROW_COUNT() AS granted, @now AS now".into(),
+            "COMMIT".into(),
+        ]);
+        let replies = self.visit(&statements)?;
+        let granted = replies.iter().find(|reply| reply.number("granted") == 1);
+        Ok(granted.map(|reply| reply.number("now")))
+    }
+
+    /// Leaves Bento alone for some seconds.
+    pub fn pause(&mut self, seconds: u32) -> Result<(), Trouble> {
+        let statement = format!(
+            "UPDATE `{}` SET paused = GREATEST(paused, {NOW} + {}) WHERE id = 1",
+            self.tables.state,
+            u64::from(seconds) * 1000
+        );
+        self.send(&[statement.into()])?;
+        Ok(())
+    }
+
+    /// Takes the worker's place for a process that is about to start, if it is free and there is something to do within
+    /// `horizon`.
+    pub fn hire(&mut self, token: Token, horizon: Millis) -> Result<bool, Trouble> {
+        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
+        let statements = [
+            "BEGIN".into(),
+            format!("SELECT worker INTO @worker FROM `{state}` WHERE id = 1 FOR UPDATE").into(),
+            format!("SET @now = {NOW}").into(),
+            format!("SET @next = (SELECT MIN(GREATEST(due, lease)) FROM `{inbox}` WHERE buried = 0)").into(),
+            format!(
+                "UPDATE `{state}` SET worker = @now + {WORKER}, hired = X'{}' WHERE id = 1 AND @worker <= @now AND @next <= @now + {horizon}",
+                token.hex()
+            )
+            .into(),
+            "COMMIT".into(),
+        ];
+        let replies = self.visit(&statements)?;
+        Ok(replies
+            .iter()
+            .rev()
+            .nth(1)
+            .is_some_and(|reply| reply.affected == 1))
+    }
+
+    /// Gives the worker's place back.
+    pub fn dismiss(&mut self, token: Token) -> Result<(), Trouble> {
+        let statement = format!(
+            "UPDATE `{}` SET worker = 0 WHERE id = 1 AND hired = X'{}'",
+            self.tables.state,
+            token.hex()
+        );
+        self.send(&[statement.into()])?;
+        Ok(())
+    }
+
+    /// The worker's next row. It leaves its place when nothing will be due within `horizon`: in the same visit, so that a
+    /// webhook stored meanwhile either is seen here or sees that nobody is there.
+    pub fn next(
+        &mut self,
+        place: Token,
+        token: Token,
+        calls: u32,
+        horizon: Millis,
+    ) -> Result<Turn, Trouble> {
+        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
+        let mut statements = self.opening(calls, Share::Kept);
+        let due = "buried = 0 AND due <= @now AND lease <= @now";
+        statements.extend([
+            format!("SET @mine = (@hired = X'{}')", place.hex()).into(),
+            format!("SET @pick = (SELECT id FROM `{inbox}` WHERE @mine AND {due} AND (@free OR kind = {FREE}) ORDER BY due, id LIMIT 1)").into(),
+            format!("SET @next = (SELECT MIN(GREATEST(due, lease)) FROM `{inbox}` WHERE buried = 0)").into(),
+            "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
+            format!("SET @calling = (SELECT kind <> {FREE} FROM `{inbox}` WHERE id = @pick)").into(),
+            format!(
+                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 0, attempts = attempts + 1 WHERE id = @pick",
+                token.hex()
+            )
+            .into(),
+            format!(
+                "UPDATE `{state}` SET calls = IF(@calling, {CALLED}, calls), worked = @now, \
+                 worker = IF(@pick IS NULL AND (@next IS NULL OR @next > @now + {horizon}), 0, @now + {WORKER}) WHERE id = 1 AND @mine"
+            )
+            .into(),
+            format!(
+                "SELECT @mine AS mine, @now AS now, @next AS next, @pick AS pick, {COLUMNS} FROM (SELECT 1 AS one) AS o \
+                 LEFT JOIN `{inbox}` ON id = @pick"
+            )
+            .into(),
+            "COMMIT".into(),
+        ]);
+        let replies = self.visit(&statements)?;
+        let row = replies.iter().rev().find_map(|reply| reply.rows.first());
+        let Some(row) = row.filter(|row| number_column(row, "mine") == 1) else {
+            return Ok(Turn::Replaced);
+        };
+        let (now, next) = (number_column(row, "now"), number_column(row, "next"));
+        if number_column(row, "pick") != 0 {
+            let held = lease(row, token, now);
+            return Ok(Turn::Task(held, task(row).map(Box::new)));
+        }
+        Ok(match next {
+            0 => Turn::Nothing,
+            next if next > now + horizon => Turn::Nothing,
+            next => Turn::Wait(next.saturating_sub(now)),
+        })
+    }
+
+    /// A visit that must not be left half-way: again after a deadlock, and rolled back when it fails.
+    fn visit(&mut self, statements: &[Statement]) -> Result<Vec<Reply>, Trouble> {
+        self.transaction(&mut |site| {
+            site.open = true;
+            let replies = site.send(statements)?;
+            site.open = false;
+            Ok(replies)
+        })
+    }
+}
+
+/// The list of calls with one more, now, and without the oldest.
+const CALLED: &str = "CONCAT(SUBSTR(@calls, 7), UNHEX(LPAD(HEX(@now), 12, '0')))";
+
+/// How many calls of the list still count.
+pub(super) fn recent(list: &[u8], now: Millis) -> u32 {
+    let moment = |stamp: &[u8]| {
+        stamp
+            .iter()
+            .fold(0, |moment: u64, byte| moment << 8 | u64::from(*byte))
+    };
+    let recent = list
+        .chunks(6)
+        .filter(|stamp| moment(stamp) + WINDOW > now)
+        .count();
+    u32::try_from(recent).unwrap_or(u32::MAX)
+}
+
+fn read_stored(seen: &Reply, token: Token) -> Stored {
+    let is = |name: &str| seen.number(name) == 1;
+    let others = match (is("worker"), is("others")) {
+        (true, _) => Others::Cared,
+        (false, false) => Others::Alone,
+        (false, true) => Others::Due,
+    };
+    let row = seen.rows.first().filter(|_| is("claimed"));
+    if let Some(row) = row
+        && let Some(Task::Webhook(webhook)) = task(row)
+    {
+        let lease = lease(row, token, seen.number("now"));
+        return Stored::Claimed {
+            lease,
+            webhook,
+            others,
+        };
+    }
+    let others = if others == Others::Alone {
+        Others::Due
+    } else {
+        others
+    };
+    let why = match () {
+        () if is("asked") => Why::Asked,
+        () if is("held") => Why::Person,
+        () if !is("free") => Why::Calls,
+        () => Why::Crowd,
+    };
+    Stored::Waiting(why, others)
+}
