@@ -47,10 +47,18 @@ pub(crate) struct Run {
 }
 
 impl Contender<'_> {
-    /// Makes something to do, sends the webhook and checks the answer.
-    pub(crate) fn webhook(&self, ground: &Ground, action: Action, turn: u64) -> Result<Run> {
-        let request = ground.request(action, self.number, turn, self.parameter);
-        let run = self.send(&request, action)?;
+    /// Makes something to do; the webhook about it.
+    pub(crate) fn prepare(&self, ground: &Ground, action: Action, turn: u64) -> Request {
+        if let Way::Scripted(..) = self.way {
+            // The floor takes its work from the inbox as the program did, but never hands it back.
+            self.shop.sql(&["DELETE FROM wp_bento_webhooks_inbox"]);
+        }
+        ground.request(action, self.number, turn, self.parameter)
+    }
+
+    /// Sends the webhook and checks the answer.
+    pub(crate) fn checked(&self, request: &Request, action: Action) -> Result<Run> {
+        let run = self.send(request, action)?;
         let is_right = match self.way {
             Way::Scripted(..) => run.status == 200,
             _ => action.is_right(run.status, &run.body),
@@ -66,6 +74,11 @@ impl Contender<'_> {
         Ok(run)
     }
 
+    /// Both.
+    pub(crate) fn webhook(&self, ground: &Ground, action: Action, turn: u64) -> Result<Run> {
+        self.checked(&self.prepare(ground, action, turn), action)
+    }
+
     /// Sends a webhook.
     pub(crate) fn send(&self, request: &Request, action: Action) -> Result<Run> {
         match &self.way {
@@ -77,8 +90,9 @@ impl Contender<'_> {
 
     /// What one webhook sends over the wires.
     pub(crate) fn counts(&self, ground: &Ground, action: Action, turn: u64) -> Result<Counts> {
+        let request = self.prepare(ground, action, turn);
         Counts::of(&self.shop.database, &ground.front, || {
-            self.webhook(ground, action, turn).map(drop)
+            self.checked(&request, action).map(drop)
         })
     }
 
@@ -86,7 +100,7 @@ impl Contender<'_> {
     pub(crate) fn memory(&self, ground: &Ground, action: Action) -> Result<Option<u64>> {
         let mut peak = None;
         for turn in 0..8 {
-            let request = ground.request(action, self.number, turn, self.parameter);
+            let request = self.prepare(ground, action, turn);
             let (program, request) = match &self.way {
                 Way::Started(program) => (program, request),
                 Way::Scripted(program, folder) => (program, scripted(&request, folder, action)),
@@ -104,7 +118,7 @@ impl Contender<'_> {
 
     /// Instructions of one run, where valgrind is installed.
     pub(crate) fn instructions(&self, ground: &Ground, action: Action) -> Result<Option<u64>> {
-        let mut request = ground.request(action, self.number, 0, self.parameter);
+        let mut request = self.prepare(ground, action, 0);
         let program = match &self.way {
             Way::Started(program) => program,
             Way::Scripted(program, folder) => {

@@ -22,7 +22,7 @@ const RATE_REQUESTS: u64 = 160;
 #[derive(Default)]
 pub(crate) struct Cost {
     pub(crate) wall: Vec<Duration>,
-    /// Of the program, of the servers around it, of the database; medians are taken over the turns.
+    /// Of the program, of the servers around it, of the database.
     pub(crate) cpu: Vec<Duration>,
     pub(crate) servers: Vec<Duration>,
     pub(crate) database: Vec<Duration>,
@@ -134,16 +134,18 @@ fn batch(
     turn: u64,
     cost: &mut Cost,
 ) -> Result<()> {
-    let before = Spent::now();
     for number in 0..BATCH {
-        let run = contender.webhook(ground, action, turn * u64::from(BATCH) + u64::from(number))?;
+        let request =
+            contender.prepare(ground, action, turn * u64::from(BATCH) + u64::from(number));
+        let before = Spent::now();
+        let run = contender.checked(&request, action)?;
+        let spent = Spent::since(before);
         cost.wall.push(run.wall);
         cost.cpu.extend(run.cpu);
-    }
-    let spent = Spent::since(before, BATCH);
-    cost.database.push(spent.database);
-    if let Way::Asked(_) = contender.way {
-        cost.servers.push(spent.servers);
+        cost.database.push(spent.database);
+        if let Way::Asked(_) = contender.way {
+            cost.servers.push(spent.servers);
+        }
     }
     Ok(())
 }

@@ -31,12 +31,12 @@ impl Spent {
         spent
     }
 
-    /// What was used since then, for each of so many runs.
-    pub(crate) fn since(earlier: Spent, runs: u32) -> Spent {
+    /// What was used since then.
+    pub(crate) fn since(earlier: Spent) -> Spent {
         let now = Spent::now();
         Spent {
-            database: now.database.saturating_sub(earlier.database) / runs,
-            servers: now.servers.saturating_sub(earlier.servers) / runs,
+            database: now.database.saturating_sub(earlier.database),
+            servers: now.servers.saturating_sub(earlier.servers),
         }
     }
 }

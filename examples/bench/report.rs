@@ -16,11 +16,11 @@ use crate::support::database::Server;
 const LIMITS: [(Action, usize, usize); 7] = [
     (Action::RefusedKey, 1, 0),
     (Action::Test, 1, 0),
-    (Action::TagsChanged, 9, 1),
-    (Action::TagsUnchanged, 8, 1),
-    (Action::Update, 10, 1),
-    (Action::Add, 22, 1),
-    (Action::AddExisting, 8, 1),
+    (Action::TagsChanged, 5, 1),
+    (Action::TagsUnchanged, 5, 1),
+    (Action::Update, 5, 1),
+    (Action::Add, 11, 1),
+    (Action::AddExisting, 5, 1),
 ];
 
 /// What everybody sends, as a table.

@@ -107,7 +107,7 @@ fn measure(
         let run = ours.send(&request, action)?;
         // The first ones fill the server's memory.
         if turn >= 2 {
-            cpu.push(run.cpu.unwrap_or_default() + Spent::since(before, 1).database);
+            cpu.push(run.cpu.unwrap_or_default() + Spent::since(before).database);
             wall.push(run.wall);
         }
     }

@@ -83,6 +83,8 @@ impl Programs {
 pub(crate) struct Stage {
     pub(crate) ground: Ground,
     scripts: PathBuf,
+    /// The floor's own: it leaves things half done.
+    floor: Shop,
     bare: Option<Shop>,
     nginx: Option<Nginx>,
     apache: Option<Apache>,
@@ -93,7 +95,7 @@ const NO_WORDPRESS: &str = "WordPress is missing: tests/wordpress/unpack trixie"
 impl Stage {
     /// Without web servers.
     pub(crate) fn bare(programs: &Programs, users: u64) -> Result<Stage> {
-        let mut stage = Stage::empty()?;
+        let mut stage = Stage::empty(programs, users)?;
         let mut shop = Shop::new(Layout::Root).context(NO_WORDPRESS)?;
         stage.ground.equip(&mut shop, &programs.ours, users)?;
         stage.bare = Some(shop);
@@ -102,7 +104,7 @@ impl Stage {
 
     /// With Apache, nginx and PHP.
     pub(crate) fn full(programs: &Programs, users: u64) -> Result<Stage> {
-        let mut stage = Stage::empty()?;
+        let mut stage = Stage::empty(programs, users)?;
         let mut shop = Shop::new(Layout::Root).context(NO_WORDPRESS)?;
         let program = stage.ground.equip(&mut shop, &programs.ours, users)?;
         stage.nginx = Some(nginx(shop, &program)?);
@@ -115,11 +117,15 @@ impl Stage {
         Ok(stage)
     }
 
-    fn empty() -> Result<Stage> {
+    fn empty(programs: &Programs, users: u64) -> Result<Stage> {
         let scripts = Server::shared().new_folder();
+        let ground = Ground::start(&scripts)?;
+        let mut floor = Shop::new(Layout::Root).context(NO_WORDPRESS)?;
+        ground.equip(&mut floor, &programs.ours, users)?;
         Ok(Stage {
-            ground: Ground::start(&scripts)?,
+            ground,
             scripts,
+            floor,
             bare: None,
             nginx: None,
             apache: None,
@@ -136,11 +142,15 @@ impl Stage {
     /// Everybody who is measured; the floor follows what the program is seen to do.
     pub(crate) fn contenders(&self, programs: &Programs) -> Result<Vec<Contender<'_>>> {
         let shop = self.shop().context("no shop")?;
-        let program = |file: &Path| Program::new(file, &shop.wordpress);
-        let ours = contender("ours", Way::Started(program(&programs.ours)), shop, 0);
-        self.record(&ours)?;
-        let floor = Way::Scripted(program(&programs.floor), self.scripts.clone());
-        let mut contenders = vec![contender("the floor", floor, shop, 1), ours];
+        let program = |file: &Path, shop: &Shop| Program::new(file, &shop.wordpress);
+        let model = Way::Started(program(&programs.ours, &self.floor));
+        self.record(&contender("ours", model, &self.floor, 0))?;
+        let floor = Way::Scripted(program(&programs.floor, &self.floor), self.scripts.clone());
+        let ours = Way::Started(program(&programs.ours, shop));
+        let mut contenders = vec![
+            contender("the floor", floor, &self.floor, 1),
+            contender("ours", ours, shop, 6),
+        ];
         if let (Some(nginx), Some(apache)) = (&self.nginx, &self.apache) {
             let stub = Program::new(
                 apache.shop.public.join("bento-webhooks/receive"),
