@@ -169,6 +169,9 @@ impl Ground {
             "BENTO_WEBHOOKS_CA_FILE",
             &format!("'{}'", authority.display()),
         );
+        // Everything is to be done at once here, however much there is.
+        shop.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "6000");
+        shop.define("BENTO_WEBHOOKS_CONCURRENCY", "100");
         let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/bench/plugin.php");
         fs::copy(
             plugin,

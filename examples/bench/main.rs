@@ -123,8 +123,8 @@ fn run(wish: &Wish) -> Result<()> {
         }
         Question::Scale => Ok(writeln!(out, "{}", scale::run(&programs, wish.requests)?)?),
         Question::Bursts => {
-            let stage = stage::Stage::full(&programs, wish.users)?;
-            Ok(writeln!(out, "{}", bursts::run(&stage, &programs)?)?)
+            let mut stage = stage::Stage::full(&programs, wish.users)?;
+            Ok(writeln!(out, "{}", bursts::run(&mut stage, &programs)?)?)
         }
     }
 }

@@ -139,6 +139,15 @@ impl Stage {
             .or(self.nginx.as_ref().map(|nginx| &nginx.shop))
     }
 
+    /// Defines a constant in the shops behind the web servers; the value is PHP.
+    pub(crate) fn define(&mut self, name: &str, value: &str) {
+        let nginx = self.nginx.as_mut().map(|nginx| &mut nginx.shop);
+        let apache = self.apache.as_mut().map(|apache| &mut apache.shop);
+        for shop in nginx.into_iter().chain(apache) {
+            shop.define(name, value);
+        }
+    }
+
     /// Everybody who is measured; the floor follows what the program is seen to do.
     pub(crate) fn contenders(&self, programs: &Programs) -> Result<Vec<Contender<'_>>> {
         let shop = self.shop().context("no shop")?;
