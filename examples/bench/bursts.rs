@@ -1,5 +1,6 @@
 //! Two hundred webhooks at once for as many people: how many are right in the end, and what the server goes through.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
@@ -90,9 +91,9 @@ impl Burst {
     }
 }
 
-/// All bursts; a table in Markdown.
-pub(crate) fn run(stage: &mut Stage, programs: &Programs) -> Result<String> {
-    let mut text = HEAD.to_owned();
+/// All bursts; a table in Markdown that grows, for they take long.
+pub(crate) fn run(stage: &mut Stage, programs: &Programs, out: &mut impl Write) -> Result<()> {
+    write!(out, "{HEAD}")?;
     let mut progress = Progress::new(Manner::ALL.len() * 6);
     for manner in Manner::ALL {
         stage.define("BENTO_WEBHOOKS_CONCURRENCY", "4");
@@ -111,12 +112,13 @@ pub(crate) fn run(stage: &mut Stage, programs: &Programs) -> Result<String> {
                 ));
                 manner.set(&stage.ground);
                 let burst = burst(contender, &stage.ground, action, programs)?;
-                text += &burst.row(contender, action, manner);
+                write!(out, "{}", burst.row(contender, action, manner))?;
+                out.flush()?;
                 Manner::AtOnce.set(&stage.ground);
             }
         }
     }
-    Ok(text)
+    Ok(())
 }
 
 fn burst(

@@ -124,7 +124,7 @@ fn run(wish: &Wish) -> Result<()> {
         Question::Scale => Ok(writeln!(out, "{}", scale::run(&programs, wish.requests)?)?),
         Question::Bursts => {
             let mut stage = stage::Stage::full(&programs, wish.users)?;
-            Ok(writeln!(out, "{}", bursts::run(&mut stage, &programs)?)?)
+            bursts::run(&mut stage, &programs, &mut out)
         }
     }
 }

@@ -64,8 +64,8 @@ fn parent_and_name(id: u32) -> Option<(u32, u32, String)> {
     Some((id, parent, name.to_owned()))
 }
 
-/// Of all threads that the process has now.
-fn cpu_time(id: u32) -> Duration {
+/// CPU time of all threads that the process has now.
+pub(crate) fn cpu_time(id: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{id}/task"))
         .into_iter()
         .flatten()
