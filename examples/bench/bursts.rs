@@ -11,14 +11,12 @@ use anyhow::{Context as _, Result};
 use mysql::prelude::Queryable as _;
 
 use crate::contender::{Contender, Way};
-use crate::ground::{Action, Ground};
+use crate::ground::{Action, CROWD as MANY, Ground};
 use crate::meter;
 use crate::progress::Progress;
 use crate::stage::{Programs, Stage};
 use crate::support::cgi::Request;
 
-/// Webhooks in one burst.
-const MANY: u64 = 200;
 /// How long a burst may take until everything is right.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -128,7 +126,7 @@ fn burst(
     programs: &Programs,
 ) -> Result<Burst> {
     let requests: Vec<Request> = (0..MANY)
-        .map(|turn| ground.burst(action, turn, contender.parameter))
+        .map(|turn| ground.burst(action, contender.number, turn, contender.parameter))
         .collect();
     let begun = Instant::now();
     let (answers, peak) = send(contender, &requests, action)?;
@@ -235,7 +233,7 @@ fn work(contender: &Contender<'_>, programs: &Programs) -> Result<()> {
 fn count_right(contender: &Contender<'_>, ground: &Ground, action: Action) -> Result<u64> {
     let mut root = contender.shop.database.root();
     let mut right = 0;
-    for (email, tags) in ground.burst_people(action, MANY) {
+    for (email, tags) in ground.burst_people(action, contender.number) {
         let found: Vec<Option<String>> = root.exec(
             "SELECT meta_value FROM wp_users u LEFT JOIN wp_usermeta m ON m.user_id = u.ID AND m.meta_key = 'bento_tags' WHERE u.user_email = ?",
             (email,),

@@ -20,6 +20,8 @@ use crate::support::recording::Base;
 pub(crate) const FIRST: u64 = 1001;
 /// Users that each contender has for itself, so that what one writes is no news to another.
 pub(crate) const EACH: u64 = 20;
+/// Webhooks in one burst, and users that it is about.
+pub(crate) const CROWD: u64 = 200;
 /// Users that are made in one statement.
 const PIECE: u64 = 20_000;
 /// Fields that Bento knows of a person, with the two values between which they go back and forth.
@@ -256,34 +258,43 @@ impl Ground {
     }
 }
 
-/// Bursts are about people whom nobody else uses; each burst of adds about new ones.
+/// Bursts are about people whom nobody else uses, others for each contender; those of adds about new ones.
 impl Ground {
-    const BURST: u64 = FIRST + 500;
+    /// The generated users whom a contender's bursts are about.
+    fn crowd(contender: u64) -> std::ops::Range<u64> {
+        let first = FIRST + 500 + contender * CROWD;
+        first..first + CROWD
+    }
 
     /// One webhook of a burst.
-    pub(crate) fn burst(&self, action: Action, turn: u64, parameter: &str) -> Request {
+    pub(crate) fn burst(
+        &self,
+        action: Action,
+        contender: u64,
+        turn: u64,
+        parameter: &str,
+    ) -> Request {
         let (uuid, email) = match action {
             Action::Add => self.newcomer(),
-            _ => self.flip(action, Self::BURST + turn),
+            _ => self.flip(action, Self::crowd(contender).start + turn),
         };
         let target = format!("/?{parameter}={}&access_key={KEY}", action.word());
         Request::post(&target, &json!({"id": uuid, "email": email}).to_string())
     }
 
     /// Whom the last burst was about, with how many tags Bento has for each.
-    pub(crate) fn burst_people(&self, action: Action, many: u64) -> Vec<(String, usize)> {
+    pub(crate) fn burst_people(&self, action: Action, contender: u64) -> Vec<(String, usize)> {
         let world = self.bento.world();
         let tags = |person: &Subscriber| person.cached_tag_ids.as_array().map_or(0, Vec::len);
         let people = world.subscribers.iter();
         let is_meant = |person: &&Subscriber| match action {
             Action::Add => person.uuid.contains("-1111-"),
-            _ => (Self::BURST..Self::BURST + many)
-                .any(|id| crate::ground::person(id).0 == person.uuid),
+            _ => Self::crowd(contender).any(|id| crate::ground::person(id).0 == person.uuid),
         };
         let meant: Vec<&Subscriber> = people.filter(is_meant).collect();
         let skipped = meant
             .len()
-            .saturating_sub(usize::try_from(many).unwrap_or(0));
+            .saturating_sub(usize::try_from(CROWD).unwrap_or(0));
         let email = |person: &Subscriber| person.email.as_str().unwrap_or_default().to_owned();
         meant
             .into_iter()

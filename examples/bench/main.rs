@@ -39,7 +39,7 @@ const USAGE: &str = "usage: bench [--quick] [--scale] [--bursts] [--requests N] 
   --scale       Measures the program on sites of 1,000 to 1,000,000 users instead.
   --bursts      Sends 200 webhooks at once instead.
   --requests N  Webhooks of each kind for each contender (100).
-  --users N     Users of the shop (1000).";
+  --users N     Users of the shop (2000).";
 
 /// What is to be found out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish> {
     let mut wish = Wish {
         question: Question::Cost,
         requests: 100,
-        users: 1000,
+        users: 2000,
     };
     while let Some(argument) = arguments.next() {
         let mut number = || {

@@ -255,6 +255,13 @@ fn nginx(shop: Shop, program: &Path) -> Result<Nginx> {
         socket.display()
     );
     fs::write(&site, text.replacen("location / {", &own, 1))?;
+    // As many as a distribution sets, so that a burst gets in.
+    let main = nginx.folder.join("nginx.conf");
+    let text = fs::read_to_string(&main)?;
+    fs::write(
+        &main,
+        text.replace("worker_connections 64", "worker_connections 768"),
+    )?;
     let pid = fs::read_to_string(nginx.shop.root.join("run/nginx.pid"))?;
     let reload = Command::new("sh")
         .args(["-c", &format!("kill -s HUP {}", pid.trim())])
