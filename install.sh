@@ -9,9 +9,11 @@ usage() {
 usage: sh install.sh [OPTION]...    put bento-webhooks in front of WP Fusion on
                                     this site; looks first and asks once
        ./install.sh demo            see it work in a WordPress database of its own
+       ./install.sh package         make the archive, for every x86-64 Linux
+       ./install.sh bench           measure the program, the floor and WordPress
 
-The demo sends four webhooks through the program and shows the rows before and
-after. It needs Rust; MariaDB and a C compiler are installed if missing.
+The last three need the source and Rust; package needs pip too. What else is
+missing for demo and bench is installed from the packages of this system.
 
   --path DIR, --url URL, --yes, --dry-run, --recipe auto|1..6|nginx,
   --prefix DIR, --owner, --nginx DIR, --socket FILE, --no-web-test,
@@ -146,12 +148,62 @@ setup() {
   exit "$code"
 }
 
+bench() {
+  command -v cargo >/dev/null || fail "Rust is missing: https://rustup.rs says how to get it"
+  show bash tests/run --prepare
+  show cargo run --release --locked --example bench
+}
+
+# Makes the archive that people download. Where Rust has its library for musl, the program inside needs no C library
+# at all; elsewhere it needs glibc 2.17 or later. Either way zig is the linker and the C compiler, for it has both.
+package() {
+  for tool in cargo pip sha256sum; do
+    command -v "$tool" >/dev/null || fail "$tool is missing"
+  done
+  output=${CARGO_TARGET_DIR:-$PWD/target}
+  version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+  name=bento-webhooks-$version-x86_64-linux
+  folder=$output/package/$name
+  zig=0.17.1 zigbuild=0.24.0
+  tools=$output/package/zig-$zig-$zigbuild
+  [ -x "$tools/bin/cargo-zigbuild" ] || show pip install --quiet --target "$tools" "ziglang==$zig" "cargo-zigbuild==$zigbuild"
+  target=x86_64-unknown-linux-musl suffix=
+  show rustup target add "$target" || target=x86_64-unknown-linux-gnu suffix=.2.17
+  show cargo fetch --quiet --locked
+  # Places of panics name source files; they are not to tell of the machine that built the program.
+  flags=--remap-path-prefix=$PWD=.
+  for crates in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    flags=$flags$(printf '\037')--remap-path-prefix=$crates=crates
+  done
+  show env PYTHONPATH="$tools" PATH="$tools/bin:$PATH" CARGO_TARGET_DIR="$output" CARGO_ENCODED_RUSTFLAGS="$flags" \
+    cargo zigbuild --release --locked --bin bento-webhooks --target "$target$suffix"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp -p "$output/$target/release/bento-webhooks" install.sh README.md LICENSE "$folder"
+  # What an owner copies; the rest of the folder are programs in source.
+  find examples -type f ! -name '*.rs' ! -path 'examples/bench/*' -exec cp --parents {} "$folder" ';'
+  sums=$(cd "$folder" && find . -type f | LC_ALL=C sort | sed 's,^\./,,' | xargs sha256sum)
+  printf '%s\n' "$sums" >"$folder/SHA256SUMS"
+  # The same files give the same archive, whoever makes it and whenever.
+  tar -C "$output/package" --sort=name --owner=0 --group=0 --numeric-owner --mode=a+rX,go-w --mtime=@0 -cf - \
+    "$name" | gzip -9n >"$output/$name.tar.gz"
+  printf '%s\n' "$output/$name.tar.gz"
+}
+
 main() {
   here=$(cd "$(dirname "$0")" && pwd)
   case "$#:${1-}" in
     1:demo)
       cd "$here"
       demo
+      ;;
+    1:bench)
+      cd "$here"
+      bench
+      ;;
+    1:package)
+      cd "$here"
+      package
       ;;
     1:--help | 1:-h) usage ;;
     0: | *:-*) setup "$@" ;;

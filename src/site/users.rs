@@ -53,35 +53,52 @@ impl Site<'_> {
         Ok(found(&replies, id, email))
     }
 
-    /// The two statements that look for a user.
+    /// The two statements that look for a user, for one packet.
+    ///
+    /// WordPress has an index on addresses but none on contact ids: looking for an id reads a row of every linked user. So
+    /// the server is told to spare itself that when the user with the address has the id.
     pub(super) fn finding(&self, id: Option<&str>, email: Option<&str>) -> Vec<Statement> {
-        vec![
-            self.finding_contact(id.unwrap_or_default()),
-            self.finding_email(email.unwrap_or_default().trim()),
-        ]
+        let (id, email) = (id.unwrap_or_default(), email.unwrap_or_default().trim());
+        vec![self.finding_contact(id, email), self.finding_email(email)]
     }
 
-    /// Users with this contact id in usermeta.
-    fn finding_contact(&self, id: &str) -> Statement {
-        let statement = format!(
-            "SELECT m.user_id, m.meta_value, u.user_email FROM `{}` m JOIN `{}` u ON u.ID = m.user_id \
-             WHERE m.meta_key = '{CONTACT_ID}' AND m.meta_value = {} AND m.user_id < 100000000 ORDER BY m.user_id",
-            self.tables.usermeta,
-            self.tables.users,
+    /// Users with this contact id in usermeta; none when the user with the address is one of them.
+    fn finding_contact(&self, id: &str, email: &str) -> Statement {
+        let (usermeta, users) = (&self.tables.usermeta, &self.tables.users);
+        let mut statement = format!(
+            "SELECT m.user_id, m.meta_value, u.user_email FROM `{usermeta}` m JOIN `{users}` u ON u.ID = m.user_id \
+             WHERE m.meta_key = '{CONTACT_ID}' AND m.meta_value = {} AND m.user_id < 100000000",
             self.text(id)
         );
-        unless_empty(id, statement)
+        // What a column cannot hold must not keep the server from looking for the id.
+        if !email.is_empty() && email.is_ascii() && id.is_ascii() {
+            statement += &format!(
+                " AND NOT EXISTS (SELECT 1 FROM `{users}` o JOIN `{usermeta}` l ON l.user_id = o.ID \
+                 WHERE o.user_email IN ({}) AND l.meta_key = '{CONTACT_ID}' AND l.user_id < 100000000 \
+                 AND BINARY LOWER(TRIM(l.meta_value)) = BINARY LOWER({}))",
+                self.addresses(email),
+                self.text(id)
+            );
+        }
+        unless_empty(id, statement + " ORDER BY m.user_id")
     }
 
-    /// Users with this e-mail address. WordPress stores `a&b@x.yz` as `a&amp;b@x.yz`.
+    /// Users with this e-mail address, with their contact ids.
     fn finding_email(&self, email: &str) -> Statement {
         let statement = format!(
-            "SELECT ID, user_email FROM `{}` WHERE user_email IN ({}, {}) ORDER BY ID",
+            "SELECT u.ID, u.user_email, l.meta_value FROM `{}` u LEFT JOIN `{}` l \
+             ON l.user_id = u.ID AND l.meta_key = '{CONTACT_ID}' AND l.user_id < 100000000 \
+             WHERE u.user_email IN ({}) ORDER BY u.ID",
             self.tables.users,
-            self.text(email),
-            self.text(&stored_email(email))
+            self.tables.usermeta,
+            self.addresses(email)
         );
         unless_empty(email, statement)
+    }
+
+    /// The forms in which WordPress may have stored an address: `a&b@x.yz` becomes `a&amp;b@x.yz`.
+    fn addresses(&self, email: &str) -> String {
+        format!("{}, {}", self.text(email), self.text(&stored_email(email)))
     }
 
     /// The statement that reads the user's rows.
@@ -413,17 +430,21 @@ fn unless_empty(text: &str, statement: String) -> Statement {
 pub(super) fn found(replies: &[Reply], id: Option<&str>, email: Option<&str>) -> Option<Found> {
     let rows = |at: usize| replies.get(at).map_or(&[][..], |reply| &reply.rows);
     let id = id.unwrap_or_default();
-    let by_id = rows(0).iter().find(|row| {
-        text_column(row, "meta_value")
-            .trim()
-            .eq_ignore_ascii_case(id)
-    });
+    let is_linked = |row: &&Row| {
+        let own = text_column(row, "meta_value");
+        !id.is_empty() && own.trim().eq_ignore_ascii_case(id)
+    };
+    let linked = |row: &Row, number: &str| Found {
+        id: number_column(row, number),
+        email: text_column(row, "user_email"),
+        link: Link::ContactId,
+    };
+    let by_id = rows(0).iter().find(is_linked);
     if let Some(row) = by_id {
-        return Some(Found {
-            id: number_column(row, "user_id"),
-            email: text_column(row, "user_email"),
-            link: Link::ContactId,
-        });
+        return Some(linked(row, "user_id"));
+    }
+    if let Some(row) = rows(1).iter().find(is_linked) {
+        return Some(linked(row, "ID"));
     }
     let email = email.unwrap_or_default().trim();
     let stored = stored_email(email);

@@ -114,6 +114,16 @@ impl Program {
         }
     }
 
+    /// The file that is run.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The same site, with another program in front that is told in its arguments what to run.
+    pub fn started_by(&self, program: &str) -> Program {
+        Program::new(program, &self.wordpress)
+    }
+
     /// Starts the program for a request; nothing is written to it yet.
     pub fn spawn(&self, request: &Request) -> Child {
         let (path, query) = request

@@ -4,7 +4,11 @@
 //! `tests/wordpress/`; nothing of WordPress is replaced but its way to send mail.
 #![allow(
     dead_code,
-    reason = "each test that includes this file uses another part of it"
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "each binary that includes this file uses another part of it, and stops at the first surprise"
 )]
 
 use std::fmt::Display;
@@ -48,8 +52,7 @@ impl Release {
     /// # Panics
     /// In CI when they are missing, and anywhere when they are of an older version.
     pub(crate) fn tree(self) -> Option<PathBuf> {
-        // Cargo's folder for temporary files of tests is target/tmp, wherever target is.
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let target = target();
         let tree = target
             .join("wordpress")
             .join(self.suite)
@@ -81,6 +84,14 @@ impl Release {
         );
         Some(tree)
     }
+}
+
+/// Cargo's folder for what it builds. Tests are told of its subfolder for temporary files; the benchmark is not.
+fn target() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = option_env!("CARGO_TARGET_TMPDIR").map(|folder| Path::new(folder).join(".."));
+    told.or_else(|| std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from))
+        .unwrap_or_else(|| root.join("target"))
 }
 
 /// One installed site, or a network of two; its database and folder go when dropped.
