@@ -55,7 +55,8 @@ pub(super) fn get(patient: &Patient) -> Vec<Finding> {
         // Bento sends POST, so that one decides.
         Verdict::Redirect { status, to } => {
             vec![Finding::info(format!(
-                "GET is redirected: http {status} -> {to}"
+                "GET is redirected: http {status} -> {}",
+                without_query(&to)
             ))]
         }
         verdict => vec![wrong("GET", &verdict, web)],
@@ -291,7 +292,7 @@ fn wrong(what: &str, verdict: &Verdict, web: &Web) -> Finding {
     let host = web.home().host_str().unwrap_or_default();
     let (seen, why, next) = match verdict {
         Verdict::Redirect { status, to } => (
-            format!("{what} is redirected: http {status} -> {to}"),
+            format!("{what} is redirected: http {status} -> {}", without_query(to)),
             "Bento repeats it without its body, so add and update do nothing.",
             format!("in Bento, use  {}", instead(to, web)),
         ),
@@ -340,6 +341,11 @@ fn wrong(what: &str, verdict: &Verdict, web: &Web) -> Finding {
         ),
     };
     Finding::failure(seen, why, next)
+}
+
+/// An address without what we ourselves had put behind it.
+fn without_query(address: &str) -> &str {
+    address.split('?').next().unwrap_or_default()
 }
 
 /// The address to paste into Bento when the one in use is redirected.
