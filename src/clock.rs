@@ -62,6 +62,7 @@ impl Clock {
     pub fn seconds_since(&self, other: &Clock) -> u32 {
         u32::try_from((self.unix - other.unix).max(0)).unwrap_or(u32::MAX)
     }
+
     /// `YYYY-MM-DD HH:MM:SS` in UTC, as WordPress stores `user_registered`.
     pub fn utc(&self) -> String {
         date_time(self.unix)
