@@ -183,7 +183,7 @@ fn failed(trouble: &Trouble) -> Words {
             "Run <code>bento-webhooks doctor</code> on the server: it names what is broken and how to mend it."
         }
         Trouble::Tag => "Reload this page in a minute.",
-        Trouble::Database { .. } | Trouble::Bento { .. } => {
+        Trouble::Database { .. } | Trouble::Bento { .. } | Trouble::Mail { .. } => {
             "Reload this page in a minute. If it stays like this, run <code>bento-webhooks doctor</code> on the server: it names what is broken."
         }
     };

@@ -28,6 +28,9 @@ use crate::text::hex;
 use crate::wp_config::{Config, DbHost, TablePrefix};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, OptsBuilder, Row, SslOpts};
+use rand::RngExt as _;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
@@ -41,6 +44,8 @@ const TRYING_TIME: Duration = Duration::from_secs(3);
 const INCOMPARABLE: [u16; 5] = [1267, 1270, 1271, 3854, 3988];
 /// Bytes of statements that travel in one packet, unless a single one is longer: servers may take no more than 1 MiB.
 const PACKET: usize = 512 << 10;
+/// Time to wait for a connection where the server has none left.
+const QUEUEING_TIME: Duration = Duration::from_millis(2500);
 /// Time to connect, and to wait for one answer.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 const ANSWER_TIME: Duration = Duration::from_secs(4);
@@ -512,13 +517,26 @@ fn open(config: &Config) -> Result<Conn, Trouble> {
         },
         DbHost::Tcp { host, port } => options.ip_or_hostname(Some(host.clone())).tcp_port(*port),
     };
-    match Conn::new(options.clone()) {
-        // The client loses a zero at the end of the 32 random bytes that ed25519 and PARSEC sign: each 256th time the
-        // right password is denied.
-        Err(Error::MySqlError(error)) if error.code == 1045 => Conn::new(options),
-        result => result,
+    let begun = Instant::now();
+    loop {
+        let error = match Conn::new(options.clone()) {
+            Ok(conn) => return Ok(conn),
+            Err(Error::MySqlError(error)) => error,
+            Err(error) => return Err(trouble(error)),
+        };
+        match error.code {
+            // Connections come and go within milliseconds when many webhooks come at once.
+            1040 | 1203 | 1226 if begun.elapsed() < QUEUEING_TIME => {
+                std::thread::sleep(Duration::from_millis(
+                    UnwrapErr(SysRng).random_range(20..120),
+                ));
+            }
+            // The client loses a zero at the end of the 32 random bytes that ed25519 and PARSEC sign: each 256th time the
+            // right password is denied.
+            1045 => return Conn::new(options).map_err(trouble),
+            _ => return Err(trouble(Error::MySqlError(error))),
+        }
     }
-    .map_err(trouble)
 }
 
 /// TLS as PHP's mysqli does it: the certificate is verified only when a CA file is named.
