@@ -1,4 +1,4 @@
-//! Bento's REST API, as far as a webhook needs it: one person, the tag names, fields sent back.
+//! Bento's REST API, as far as a webhook needs it: one person, the tag names, fields sent back, the welcome event.
 //!
 //! An answer is believed only when it is 200, JSON, of the documented shape and about the person we asked for, because
 //! tags may be removed on its strength. Never follows a redirect, never obeys a proxy variable, never reads more than
@@ -10,7 +10,9 @@ use crate::outcome::{Fault, Trouble};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use ureq::http::Response;
@@ -20,7 +22,7 @@ use url::form_urlencoded;
 /// Time to connect, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Time that is always given to sending fields back: the user exists by then.
-const RETURN_TIME: Duration = Duration::from_millis(1500);
+const RETURN_TIME: Duration = Duration::from_millis(700);
 /// Largest answer that is read, in bytes.
 const ANSWER_LIMIT: u64 = 1 << 20;
 
@@ -83,6 +85,29 @@ pub struct Look {
     pub took: Duration,
     /// All tags, or why not.
     pub tags: Result<Vec<(u64, String)>, Trouble>,
+}
+
+/// What tells Bento about a new user in place of the welcome mail. It holds a set-password link, so it is never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WelcomeEvent {
+    /// The name of the event, as the owner chose it.
+    pub name: String,
+    /// The user's e-mail address.
+    pub email: String,
+    /// `user_login`.
+    pub login: String,
+    /// Where the user chooses a password.
+    pub set_password_url: String,
+    /// The name of the site.
+    pub site_name: String,
+    /// The user's language, such as `de_DE`.
+    pub language: String,
+}
+
+impl fmt::Debug for WelcomeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WelcomeEvent(***)")
+    }
 }
 
 /// A connection to Bento for one webhook.
@@ -170,29 +195,51 @@ impl<'a> Bento<'a> {
     pub fn store_fields(&self, uuid: &str, fields: &[(String, String)]) -> Result<(), Trouble> {
         let command = |(key, value): &(String, String)| json!({ "command": "add_field", "uuid": uuid, "query": { "key": key, "value": value } });
         let commands: Vec<Value> = fields.iter().map(command).collect();
-        let body = json!({ "site_uuid": self.account.site_uuid, "command": commands }).to_string();
-        let request = self.agent.post(self.address("/fetch/commands", &[]));
+        let body = json!({ "site_uuid": self.account.site_uuid, "command": commands });
+        self.post("/fetch/commands", &body, "a field was not taken")
+    }
+
+    /// Tells Bento about a new user, so that a workflow there can welcome them.
+    pub fn send_event(&self, event: &WelcomeEvent) -> Result<(), Trouble> {
+        let details = json!({
+            "login": event.login,
+            "set_password_url": event.set_password_url,
+            "site_name": event.site_name,
+            "language": event.language,
+        });
+        let body = json!({
+            "site_uuid": self.account.site_uuid,
+            "events": [{ "type": event.name, "email": event.email, "details": details }],
+        });
+        self.post("/batch/events", &body, "the event was not taken")
+    }
+
+    /// How much time is left until the deadline.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Sends what belongs to a user who exists by now; `refusal` says that Bento counted a failure.
+    fn post(&self, path: &str, body: &Value, refusal: &str) -> Result<(), Trouble> {
+        let request = self.agent.post(self.address(path, &[]));
         let request = request
             .header("Authorization", self.authorization())
             .content_type("application/json");
-        let left = self
-            .deadline
-            .saturating_duration_since(Instant::now())
-            .max(RETURN_TIME);
+        let left = self.time_left().max(RETURN_TIME);
         let request = request.config().timeout_global(Some(left)).build();
-        let response = request.send(body).map_err(failed)?;
+        let response = request.send(body.to_string()).map_err(failed)?;
         if !matches!(response.status().as_u16(), 200 | 201) {
             return Err(refused(&response));
         }
         let failed = read_json(response)?.get("failed").and_then(Value::as_u64);
         if failed.is_some_and(|failed| failed > 0) {
-            return Err(Trouble::bento("a field was not taken"));
+            return Err(Trouble::bento(refusal));
         }
         Ok(())
     }
 
     fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response<Body>, Trouble> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.time_left();
         if left.is_zero() {
             return Err(Trouble::bento("no time left to ask"));
         }

@@ -39,6 +39,8 @@ pub struct Request {
     pub body: Body,
     /// Host name in lower case without `:80` and `:443`, as WordPress compares it.
     pub host: String,
+    /// Whether it came over https, as WordPress's `is_ssl()` has it.
+    pub secure: bool,
     /// Path of the address that was asked for, undecoded, without query.
     pub path: String,
     /// Access keys given in a header: `X-Bento-Webhooks-Key` or `Authorization: Bearer`.
@@ -72,6 +74,7 @@ impl Request {
             } else {
                 text("HTTP_HOST")
             }),
+            secure: is_secure(env),
             path: uri.split('?').next().unwrap_or_default().to_owned(),
             header_keys: header_keys(env),
             method,
@@ -114,6 +117,14 @@ fn read_body(body: &mut dyn Read, length: u64) -> io::Result<Body> {
     drop(kept);
     io::copy(&mut body, &mut io::sink())?;
     Ok(Body::TooLarge)
+}
+
+/// Whether the server speaks TLS: HTTPS says so, or where that is not set the port.
+fn is_secure(env: Environment<'_>) -> bool {
+    match env("HTTPS") {
+        Some(on) => on.eq_ignore_ascii_case("on") || on == "1",
+        None => env("SERVER_PORT").is_some_and(|port| port == "443"),
+    }
 }
 
 /// The host WordPress would see: lower case, without the ports it strips itself.
@@ -255,6 +266,23 @@ mod tests {
         let mut body = Counting(5 * BODY_LIMIT as u64);
         assert_eq!(read_body(&mut body, u64::MAX).unwrap(), Body::TooLarge);
         assert_eq!(body.0, 0);
+    }
+
+    #[test]
+    fn https_is_what_wordpress_takes_for_it() {
+        for (vars, secure) in [
+            (&[("HTTPS", "on")][..], true),
+            (&[("HTTPS", "ON"), ("SERVER_PORT", "80")], true),
+            (&[("HTTPS", "1")], true),
+            (&[("SERVER_PORT", "443")], true),
+            (&[("HTTPS", "off"), ("SERVER_PORT", "443")], false),
+            (&[("HTTPS", ""), ("SERVER_PORT", "443")], false),
+            (&[("SERVER_PORT", "80")], false),
+            (&[("HTTP_X_FORWARDED_PROTO", "https")], false),
+            (&[], false),
+        ] {
+            assert_eq!(request(vars, b"").secure, secure, "{vars:?}");
+        }
     }
 
     #[test]

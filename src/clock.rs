@@ -24,12 +24,6 @@ impl Clock {
             unix: i64::try_from(since.as_secs()).unwrap_or_default(),
         }
     }
-
-    /// Seconds since 1970.
-    pub fn unix(&self) -> i64 {
-        self.unix
-    }
-
     /// The moment so many milliseconds after 1970 began.
     pub fn from_millis(millis: u64) -> Clock {
         Clock {
@@ -61,6 +55,11 @@ impl Clock {
     /// Whole seconds from another moment to this one; 0 when this one is earlier.
     pub fn seconds_since(&self, other: &Clock) -> u32 {
         u32::try_from((self.unix - other.unix).max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// Seconds since 1970.
+    pub fn unix(&self) -> i64 {
+        self.unix
     }
 
     /// `YYYY-MM-DD HH:MM:SS` in UTC, as WordPress stores `user_registered`.

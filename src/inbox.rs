@@ -4,6 +4,8 @@
 //! row. Whoever works on a row holds a [`Lease`] on it, and only the holder may end it. What must be sent once a user has
 //! been committed is an [`Errand`], a row of its own written in the user's transaction.
 
+use crate::bento::WelcomeEvent;
+use crate::mail::Message;
 use crate::text::hex;
 use crate::webhook::{Person, Webhook};
 use serde::{Deserialize, Serialize};
@@ -171,20 +173,49 @@ pub enum Errand {
         /// Bento's names of the fields, and their values.
         fields: Vec<(String, String)>,
     },
+    /// The welcome mail.
+    Welcome {
+        /// The user.
+        user: u64,
+        /// The mail, with a set-password link.
+        message: Message,
+        /// When the link dies, in seconds since 1970.
+        until: i64,
+    },
+    /// The welcome as an event in Bento.
+    WelcomeEvent {
+        /// The user.
+        user: u64,
+        /// The event, with a set-password link.
+        event: WelcomeEvent,
+        /// When the link dies, in seconds since 1970.
+        until: i64,
+    },
+    /// The notice to the address that a user had before.
+    EmailChanged {
+        /// The user.
+        user: u64,
+        /// The mail.
+        message: Message,
+    },
 }
 
 impl Errand {
     /// The user it is about.
     pub fn user(&self) -> u64 {
         match self {
-            Errand::Fields { user, .. } => *user,
+            Errand::Fields { user, .. }
+            | Errand::Welcome { user, .. }
+            | Errand::WelcomeEvent { user, .. }
+            | Errand::EmailChanged { user, .. } => *user,
         }
     }
 
     /// Whether it costs a call to Bento.
     pub fn calls_bento(&self) -> bool {
         match self {
-            Errand::Fields { .. } => true,
+            Errand::Fields { .. } | Errand::WelcomeEvent { .. } => true,
+            Errand::Welcome { .. } | Errand::EmailChanged { .. } => false,
         }
     }
 }

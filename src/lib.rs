@@ -6,7 +6,8 @@
 //!                       wp_config, site ─┤ settings: key, field map, tags   │
 //!                                 bento ─┤ the person, once                 │
 //!                                  plan ─┤ what must change (pure)          │
-//!                                  site ─┘ one transaction ─────────────────┘
+//!                                  site ─┤ one transaction                  │
+//!                                  mail ─┘ what the user is told, after it ─┘
 //! ```
 //!
 //! `receive` tells the story and is the only one to call the stages; a stage may use the types of an earlier one, never
@@ -24,10 +25,12 @@ pub mod echo;
 pub mod http;
 pub mod inbox;
 pub mod log;
+pub mod mail;
 pub mod outcome;
 pub mod page;
 pub mod password;
 pub mod php;
+mod php_text;
 pub mod plan;
 pub mod receive;
 pub mod release;

@@ -79,6 +79,13 @@ pub enum Trouble {
         /// Whether another try can help.
         fault: Fault,
     },
+    /// A mail could not be handed over.
+    Mail {
+        /// For the log.
+        detail: String,
+        /// Whether another try can help.
+        fault: Fault,
+    },
     /// Bento named a tag that its own list does not know; what is known was applied.
     Tag,
     /// A bug: nothing is known about how far the work went.
@@ -112,6 +119,20 @@ impl Trouble {
         }
     }
 
+    /// Whether no other try can help.
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Trouble::Bento {
+                fault: Fault::Lasting,
+                ..
+            } | Trouble::Mail {
+                fault: Fault::Lasting,
+                ..
+            }
+        )
+    }
+
     /// Seconds the sender shall wait before the next try.
     fn wait(&self) -> u32 {
         match self {
@@ -133,6 +154,7 @@ impl Trouble {
                 "the site's database cannot be used right now; send this again"
             }
             Trouble::Bento { .. } => "Bento could not be asked about this person; send this again",
+            Trouble::Mail { .. } => "a mail could not be handed over; send this again",
             Trouble::Tag => "Bento names a tag that it does not list yet; send this again",
             Trouble::Bug => "an unexpected error; the server's error log has a line about it",
         }
@@ -145,6 +167,7 @@ impl fmt::Display for Trouble {
             Trouble::Setup(detail) => write!(f, "not set up: {detail}"),
             Trouble::Database { detail, .. } => write!(f, "database: {detail}"),
             Trouble::Bento { detail, .. } => write!(f, "Bento: {detail}"),
+            Trouble::Mail { detail, .. } => f.write_str(detail),
             Trouble::Tag => f.write_str("Bento: a tag id is not in its list of tags"),
             Trouble::Bug => f.write_str("internal error"),
         }

@@ -1,4 +1,4 @@
-//! Passwords as each WordPress release hashes them.
+//! Passwords as each WordPress release hashes them, and the keys of "set your password" links.
 //!
 //! Below 6.8 that is phpass (salted MD5, 8192 rounds), from 6.8 on bcrypt over HMAC-SHA-384. Writing
 //! the wrong one locks people out: 6.7 rejects `$wp$2y$`. Passwords pass through as bytes, and none
@@ -9,7 +9,9 @@ mod phpass;
 mod tests;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use blake2::Blake2bMac;
+use blake2::digest::consts::U30;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
 use rand::CryptoRng;
@@ -119,6 +121,24 @@ pub fn generate(length: usize, random: &mut dyn CryptoRng) -> String {
         );
     }
     text
+}
+
+/// Hashes the key of a "set your password" link as a release with this form does.
+pub fn hash_key(key: &str, form: Form, random: &mut dyn CryptoRng) -> String {
+    match form {
+        Form::Phpass => phpass::hash(key.as_bytes(), random),
+        Form::Bcrypt { .. } => fast_hash(key),
+    }
+}
+
+/// `wp_fast_hash` of 6.8 and later: keyed BLAKE2b of 30 bytes, without a salt.
+pub fn fast_hash(key: &str) -> String {
+    let Ok(mut mac) = Blake2bMac::<U30>::new_from_slice(b"wp_fast_hash_6.8+") else {
+        return REFUSED.to_owned();
+    };
+    blake2::digest::Update::update(&mut mac, key.as_bytes());
+    let digest = blake2::digest::FixedOutput::finalize_fixed(mac);
+    format!("$generic${}", URL_SAFE_NO_PAD.encode(digest))
 }
 
 /// Brings a password of any length into the 72 bytes bcrypt looks at.

@@ -3,6 +3,7 @@
 //! Values come as WordPress stores them, PHP-serialized. What is missing has WP Fusion's own default. A setting that
 //! cannot be read is never guessed at: without an access key, Bento keys or a field map there is nothing to do.
 
+use crate::clean;
 use crate::php::{self, Key, Value};
 use crate::roles::{Roles, key_text};
 use crate::secret::Secret;
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use url::Url;
 
 /// The options the program reads, besides `{prefix}user_roles`.
-pub const OPTIONS: [&str; 8] = [
+pub const OPTIONS: [&str; 11] = [
     "wpf_options",
     "default_role",
     "siteurl",
@@ -19,6 +20,9 @@ pub const OPTIONS: [&str; 8] = [
     "timezone_string",
     "gmt_offset",
     "user_count",
+    "blogname",
+    "blog_charset",
+    "admin_email",
 ];
 
 /// One active row of WP Fusion's field map.
@@ -97,10 +101,18 @@ pub struct Settings {
     pub default_role: String,
     /// Locale of the site, `en_US` by default.
     pub locale: String,
+    /// Address of WordPress, without a slash at its end.
+    pub site_url: String,
     /// Home address of the site.
     pub home: String,
-    /// Address of WordPress's own files, which may be a folder below.
-    pub site_url: String,
+    /// The site's name as its owner wrote it.
+    pub site_name: String,
+    /// The site's charset, as stored.
+    pub charset: String,
+    /// The address that the owner is written to.
+    pub admin_email: String,
+    /// *Send Welcome Email*: every new user gets one.
+    pub send_welcome_email: bool,
     /// Clock of the site.
     pub zone: Zone,
     /// Option `user_count` as stored; `None` when missing.
@@ -196,6 +208,10 @@ impl Settings {
                 .trim_end_matches('/')
                 .to_owned(),
             site_url: site_url.trim_end_matches('/').to_owned(),
+            site_name: clean::decode_special(&option("blogname").unwrap_or_default()),
+            charset: option("blog_charset").unwrap_or_default(),
+            admin_email: option("admin_email").unwrap_or_default(),
+            send_welcome_email: on("send_welcome_email", false),
             zone: Zone::new(
                 &option("timezone_string").unwrap_or_default(),
                 &option("gmt_offset").unwrap_or_default(),

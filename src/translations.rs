@@ -1,71 +1,150 @@
-//! One sentence out of a site's language files: `<locale>.l10n.php` from WordPress 6.5 on, else `<locale>.mo`. Pure.
+//! Sentences out of a site's language files: `<locale>.l10n.php` from WordPress 6.5 on, else `<locale>.mo`.
 //!
 //! The PHP file is never run: it is an array of quoted texts, and the one wanted is found by its key. What is missing,
-//! broken or empty falls back to the sentence that WordPress's own code carries.
+//! broken or empty falls back to the sentence that WordPress's own code carries. A key is what that code says in
+//! American English; for a long one its digest is enough to know it by.
 
+use crate::php_text;
 use crate::release::Release;
-use std::path::Path;
+use crate::text::hex;
+use crate::wp_config::Config;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 
-/// The translation of `message` in `context` (empty for none) from the files of `folder`; `None` when the files do not have it.
-pub fn find(
-    folder: &Path,
-    locale: &str,
-    release: Release,
-    context: &str,
-    message: &str,
-    read: &dyn Fn(&Path) -> Option<Vec<u8>>,
-) -> Option<String> {
-    let safe = !locale.is_empty()
-        && locale
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_@-".contains(c));
-    if !safe {
-        return None;
-    }
-    let key = if context.is_empty() {
-        message.to_owned()
-    } else {
-        format!("{context}\u{4}{message}")
-    };
-    let php = if release.at_least(6, 5) {
-        read(&folder.join(format!("{locale}.l10n.php")))
-    } else {
-        None
-    };
-    let text = match php {
-        Some(file) => in_php(&file, &key),
-        None => in_mo(&read(&folder.join(format!("{locale}.mo")))?, key.as_bytes()),
-    };
-    text.filter(|text| !text.is_empty())
+/// The locale whose sentences stand in WordPress's code.
+pub const AMERICAN: &str = "en_US";
+
+/// A sentence of WordPress, by what its code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// The text itself, in a context (empty for none).
+    Text {
+        /// The context.
+        context: &'static str,
+        /// The text.
+        message: &'static str,
+    },
+    /// A long text without a context, by length in bytes and SHA-256.
+    Digest {
+        /// Its length.
+        length: usize,
+        /// Its SHA-256 in hexadecimal digits.
+        sha256: &'static str,
+    },
 }
 
-/// The value behind `'key' =>` in a PHP array of single-quoted texts.
-fn in_php(file: &[u8], key: &str) -> Option<String> {
-    let file = String::from_utf8_lossy(file);
-    let quoted = format!("'{}'", key.replace('\\', "\\\\").replace('\'', "\\'"));
-    let after = file.match_indices(&quoted).find_map(|(at, found)| {
-        let rest = file
-            .get(at + found.len()..)?
-            .trim_start()
-            .strip_prefix("=>")?;
-        rest.trim_start().strip_prefix('\'')
-    })?;
-    let mut text = String::new();
-    let mut letters = after.chars();
+impl Key {
+    /// Whether a language file means this sentence.
+    pub fn is(self, key: &[u8]) -> bool {
+        match self {
+            Key::Text {
+                context: "",
+                message,
+            } => key == message.as_bytes(),
+            Key::Text { context, message } => {
+                let rest = key.strip_prefix(context.as_bytes());
+                rest.and_then(|rest| rest.strip_prefix(b"\x04")) == Some(message.as_bytes())
+            }
+            Key::Digest { length, sha256 } => {
+                key.len() == length && hex(&Sha256::digest(key)) == sha256
+            }
+        }
+    }
+}
+
+/// The language files of a site.
+pub struct Languages<'a> {
+    folder: PathBuf,
+    release: Release,
+    read: &'a dyn Fn(&Path) -> Option<Vec<u8>>,
+}
+
+impl<'a> Languages<'a> {
+    /// The files where WordPress looks for them: `WP_LANG_DIR`, else `languages` among the site's content, else within
+    /// WordPress itself.
+    pub fn of(config: &Config, read: &'a dyn Fn(&Path) -> Option<Vec<u8>>) -> Languages<'a> {
+        let site = config.site();
+        let content = site.content_dir().join("languages");
+        let within = config.wordpress().join("wp-includes/languages");
+        let folder = match site.lang_dir() {
+            Some(folder) => folder.to_path_buf(),
+            None if content.is_dir() || !within.is_dir() => content,
+            None => within,
+        };
+        Languages::new(folder, config.release(), read)
+    }
+
+    /// The files in a folder.
+    pub fn new(
+        folder: PathBuf,
+        release: Release,
+        read: &'a dyn Fn(&Path) -> Option<Vec<u8>>,
+    ) -> Languages<'a> {
+        Languages {
+            folder,
+            release,
+            read,
+        }
+    }
+
+    /// The file of a language, if it is installed; American English needs none and has none.
+    pub fn language(&self, locale: &str) -> Option<Language> {
+        let safe = !locale.is_empty()
+            && locale
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_@-".contains(c));
+        if !safe {
+            return None;
+        }
+        let file = |ending: &str| (self.read)(&self.folder.join(format!("{locale}{ending}")));
+        let php = if self.release.at_least(6, 5) {
+            file(".l10n.php")
+        } else {
+            None
+        };
+        php.map(Language::Php)
+            .or_else(|| file(".mo").map(Language::Mo))
+    }
+}
+
+/// The file of one language.
+pub enum Language {
+    /// `.l10n.php`.
+    Php(Vec<u8>),
+    /// `.mo`.
+    Mo(Vec<u8>),
+}
+
+impl Language {
+    /// The translation of a sentence; `None` when the file does not have it.
+    pub fn find(&self, key: Key) -> Option<String> {
+        let text = match self {
+            Language::Php(file) => in_php(file, key),
+            Language::Mo(file) => in_mo(file, key),
+        };
+        text.filter(|text| !text.is_empty())
+    }
+}
+
+/// The value behind the `'key' =>` that is meant, in a PHP array of single-quoted texts.
+fn in_php(file: &[u8], key: Key) -> Option<String> {
+    let mut rest = file;
     loop {
-        match letters.next()? {
-            '\'' => return Some(text),
-            '\\' => match letters.next()? {
-                c @ ('\'' | '\\') => text.push(c),
-                c => text.extend(['\\', c]),
-            },
-            c => text.push(c),
+        let (text, after) = php_text::next_quoted(rest)?;
+        rest = after;
+        let Some(value) = after.trim_ascii_start().strip_prefix(b"=>") else {
+            continue;
+        };
+        if key.is(&text) {
+            let value = value.trim_ascii_start();
+            let (text, _) = php_text::next_quoted(value).filter(|_| value.starts_with(b"'"))?;
+            return Some(String::from_utf8_lossy(&text).into_owned());
         }
     }
 }
 
 /// The value of a key in a GNU gettext file of either byte order.
-fn in_mo(file: &[u8], key: &[u8]) -> Option<String> {
+fn in_mo(file: &[u8], key: Key) -> Option<String> {
     let bytes = |at: usize| file.get(at..at.checked_add(4)?)?.try_into().ok();
     let little = match bytes(0).map(u32::from_le_bytes)? {
         0x9504_12de => true,
@@ -87,7 +166,8 @@ fn in_mo(file: &[u8], key: &[u8]) -> Option<String> {
         let (length, start) = (number(entry)?, number(entry.checked_add(4)?)?);
         file.get(start..start.checked_add(length)?)
     };
-    let index = (0..count.min(file.len() / 8)).find(|index| text(keys, *index) == Some(key))?;
+    let is_meant = |index: &usize| text(keys, *index).is_some_and(|text| key.is(text));
+    let index = (0..count.min(file.len() / 8)).find(is_meant)?;
     Some(String::from_utf8_lossy(text(values, index)?).into_owned())
 }
 
@@ -97,6 +177,10 @@ mod tests {
 
     const CONTEXT: &str = "Display name based on first name and last name";
     const MESSAGE: &str = "%1$s %2$s";
+    const KEY: Key = Key::Text {
+        context: CONTEXT,
+        message: MESSAGE,
+    };
 
     /// A gettext file with these pairs.
     fn mo(pairs: &[(&str, &str)], little: bool) -> Vec<u8> {
@@ -142,14 +226,9 @@ mod tests {
                 .find(|(own, _)| *own == name)
                 .map(|(_, file)| file.clone())
         };
-        find(
-            Path::new("/languages"),
-            "hu_HU",
-            release,
-            CONTEXT,
-            MESSAGE,
-            &read,
-        )
+        Languages::new("/languages".into(), release, &read)
+            .language("hu_HU")?
+            .find(KEY)
     }
 
     #[test]
@@ -195,16 +274,25 @@ mod tests {
             None
         );
         let read = |_: &Path| -> Option<Vec<u8>> { panic!("a locale is no path") };
+        let languages = Languages::new("/x".into(), Release::new(6, 8, 0), &read);
+        assert!(languages.language("../../etc/passwd").is_none());
+        assert!(languages.language("").is_none());
+    }
+
+    #[test]
+    fn a_long_sentence_is_known_by_its_digest() {
+        let long = "It's a sentence,\nand a long one: \\ ###NAME###";
+        let key = Key::Digest {
+            length: long.len(),
+            sha256: Box::leak(hex(&Sha256::digest(long)).into_boxed_str()),
+        };
+        let quoted = long.replace('\\', "\\\\").replace('\'', "\\'");
+        let php = format!("<?php return ['messages'=>['a'=>'b','{quoted}'=>'Ein Satz']];");
         assert_eq!(
-            find(
-                Path::new("/x"),
-                "../../etc/passwd",
-                Release::new(6, 8, 0),
-                "",
-                "m",
-                &read
-            ),
-            None
+            Language::Php(php.into_bytes()).find(key).as_deref(),
+            Some("Ein Satz")
         );
+        let mo = mo(&[("a", "b"), (long, "Ein Satz")], true);
+        assert_eq!(Language::Mo(mo).find(key).as_deref(), Some("Ein Satz"));
     }
 }

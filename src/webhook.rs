@@ -90,6 +90,10 @@ pub struct Webhook {
     pub person: Option<Person>,
     /// `role` from the URL, slug or name, not yet checked.
     pub role: Option<String>,
+    /// `send_notification`: a new user shall get the welcome message.
+    pub welcome: bool,
+    /// Whether the request came over https: links in messages follow it.
+    pub secure: bool,
     /// `async`: WP Fusion would hand the work to its background queue.
     pub background: bool,
 }
@@ -101,6 +105,8 @@ impl Webhook {
             action: Action::Test,
             person: None,
             role: None,
+            welcome: false,
+            secure: false,
             background: false,
         }
     }
@@ -232,6 +238,10 @@ pub fn read(request: &Request, parameters: &Parameters) -> Result<Webhook, Refus
         action,
         person,
         role: role.map(str::to_owned),
+        // WP Fusion looks for this very word; `False` and `no` are a yes.
+        welcome: parameters.is_set("send_notification")
+            && parameters.get("send_notification") != Some("false"),
+        secure: request.secure,
         background: parameters.is_set("async"),
     })
 }
@@ -350,6 +360,31 @@ mod tests {
             let read = webhook(query, "application/json", r#"{"id":"u"}"#);
             assert_eq!(read.ok().map(|webhook| webhook.action), action, "{query}");
         }
+    }
+
+    #[test]
+    fn a_welcome_is_asked_for_by_anything_but_false() {
+        for (value, welcome) in [
+            ("true", true),
+            ("1", true),
+            ("yes", true),
+            ("True", true),
+            ("False", true),
+            ("no", true),
+            ("false", false),
+            ("0", false),
+            ("", false),
+        ] {
+            let query = format!("wpf_action=add&send_notification={value}");
+            let webhook = webhook(&query, "", r#"{"id":"u"}"#).unwrap();
+            assert_eq!(webhook.welcome, welcome, "{value}");
+        }
+        let webhook = webhook(
+            "wpf_action=add",
+            "",
+            r#"{"id":"u","send_notification":true}"#,
+        );
+        assert!(!webhook.unwrap().welcome);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod error;
 mod evaluate;
 mod functions;
 mod lexer;
+mod mail_way;
 mod names;
 mod own;
 mod parser;
@@ -34,6 +35,7 @@ use crate::secret::Secret;
 
 pub use self::db_host::DbHost;
 pub use self::error::ConfigError;
+pub use self::mail_way::{Login, MailWay, Security, SendmailCommand, SmtpServer};
 pub use self::names::{TableName, TablePrefix};
 pub use self::own::{ApiUrl, Own, Worker};
 

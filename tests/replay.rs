@@ -29,6 +29,7 @@ use rules::Reply;
 use serde_json::Value;
 use support::bento::{Bento, World};
 use support::cgi::{Answer, Program, Request};
+use support::mail::{Outbox, lend_words};
 use support::password::{self, Form};
 use support::php;
 use support::recording::{Base, Recording};
@@ -252,6 +253,7 @@ struct Stage {
     site: Site<'static>,
     bento: Bento,
     program: Program,
+    outbox: Outbox,
 }
 
 fn stage(recording: &Recording) -> Stage {
@@ -259,6 +261,9 @@ fn stage(recording: &Recording) -> Stage {
     let mut site = Site::new(&recording.base, given);
     let bento = Bento::start(World::from_json(recording.base.account(), &given["bento"]));
     site.define("BENTO_WEBHOOKS_API_URL", &bento.api_url());
+    let outbox = Outbox::new(site.folder().join("outbox"));
+    site.define("BENTO_WEBHOOKS_SENDMAIL", &outbox.command());
+    lend_words(&site, recording.base.release(), env!("CARGO_TARGET_TMPDIR"));
     let program = Program::new(PROGRAM, site.folder());
     match recording.scenario() {
         "log_over_limit" => fill_log(&site),
@@ -273,6 +278,7 @@ fn stage(recording: &Recording) -> Stage {
         site,
         bento,
         program,
+        outbox,
     }
 }
 
@@ -311,12 +317,14 @@ fn replay(recording: &Recording) {
         .partition(|row| row.message == OLD_MESSAGE);
     let after = State::read(&stage.site.database);
     let calls = stage.bento.calls();
+    let mails = stage.outbox.mails();
     let run = Run {
         recording,
         before,
         begun,
         answers,
         calls,
+        mails,
         log,
         after,
     };

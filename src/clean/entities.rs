@@ -87,7 +87,7 @@ pub(super) fn escape_angles(text: &str, release: Release) -> String {
 }
 
 /// `htmlspecialchars_decode` of PHP 8.1 and later: `& < > " '`, by name (but for `'`) or number, once.
-pub(super) fn decode_special(text: &str) -> String {
+pub(crate) fn decode_special(text: &str) -> String {
     rewrite(text, "&", |after| {
         let (name, rest) = reference(after)?;
         let c = match name {

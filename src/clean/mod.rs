@@ -16,6 +16,7 @@ mod text;
 mod url;
 
 pub use email::{is_email, sanitize_email};
+pub(crate) use entities::decode_special;
 pub use kses::Elements;
 pub use login::{Characters, Network};
 

@@ -206,6 +206,29 @@ fn junk_in_the_column_verifies_nothing() {
 }
 
 #[test]
+fn keys_are_hashed_as_wordpress_does() {
+    let vectors = vectors("reset_keys");
+    let cases = vectors["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 12);
+    for case in cases {
+        let key = case["key"].as_str().unwrap();
+        let random = &mut Dice(7);
+        assert_eq!(fast_hash(key), case["generic_wp_6.8_up"].as_str().unwrap());
+        assert_eq!(
+            hash_key(key, Form::Bcrypt { cost: 4 }, random),
+            fast_hash(key)
+        );
+        let phpass = case["phpass_wp_6.1_to_6.7"].as_str().unwrap();
+        assert!(verify(key.as_bytes(), phpass, OLD));
+        assert!(verify(
+            key.as_bytes(),
+            &hash_key(key, Form::Phpass, random),
+            OLD
+        ));
+    }
+}
+
+#[test]
 fn generated_passwords_use_all_62_characters_evenly() {
     let text = generate(62_000, &mut Dice(3));
     assert_eq!(text.len(), 62_000);

@@ -60,7 +60,7 @@ pub(super) fn start(
         email,
         url: new_url(values, rules),
         registered: fresh.now.to_owned(),
-        activation_key: Secret::new(String::new()),
+        activation_key: fresh.activation_key.clone(),
         display_name: display_name(values, &login, rules),
         metas: first_rows(&login, &role, rules),
         login,

@@ -63,6 +63,12 @@ impl User {
         self.metas.iter().filter(move |meta| meta.key == key)
     }
 
+    /// `locale`: the language the user has chosen; empty for the site's.
+    pub fn locale(&self) -> String {
+        let value = self.metas_of("locale").next().map(Meta::decoded);
+        value.and_then(|value| value.to_text()).unwrap_or_default()
+    }
+
     /// The array in the capabilities row `key`; empty when there is none.
     pub(super) fn capabilities(&self, key: &str) -> Vec<(Key, Value)> {
         match self.metas_of(key).next().map(Meta::decoded) {

@@ -144,6 +144,8 @@ pub struct Order<'a> {
 pub struct Fresh<'a> {
     /// A generated password of 12 letters and digits.
     pub password: &'a Secret,
+    /// What `user_activation_key` shall hold: the hash of the key in a set-password link, or nothing.
+    pub activation_key: &'a Secret,
     /// Now in UTC, as `YYYY-MM-DD HH:MM:SS`.
     pub now: &'a str,
     /// A random number from 1 to the given one.

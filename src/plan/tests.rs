@@ -190,6 +190,7 @@ impl Stage {
         let mut random = |most: u32| most.min(801);
         self.with(|rules, names| {
             let mut fresh = Fresh {
+                activation_key: &Secret::new(String::new()),
                 password: &password,
                 now: "2026-01-02 03:04:05",
                 random: &mut random,

@@ -24,6 +24,11 @@ impl Credentials {
         }
     }
 
+    /// The release's form of hashes.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
     pub(super) fn hash(&self, password: &str) -> String {
         if let Some((_, hash)) = self
             .hashed

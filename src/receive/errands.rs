@@ -5,15 +5,22 @@ use super::credentials::Credentials;
 use super::job::{Job, spread};
 use super::token;
 use crate::bento::Bento;
+use crate::clock::Clock;
 use crate::inbox::{self, Errand, Mark, Next, Parcel};
 use crate::log::{Entry, Level, Source, Who};
-use crate::outcome::Trouble;
+use crate::mail::{self, Failure};
+use crate::outcome::{Fault, Trouble};
 use crate::plan::{Plan, Return};
+use crate::wp_config::Config;
+use std::time::{Duration, Instant};
 
-/// What a plan wants to be sent.
-pub(super) fn parcels(plan: &Plan, user: u64, uuid: &str, fresh: &Credentials) -> Vec<Parcel> {
+/// Time that a mail is always given: the user exists by then.
+const MAIL_TIME: Duration = Duration::from_millis(500);
+
+/// What a plan wants to be sent back to Bento.
+pub(super) fn fields(plan: &Plan, user: u64, uuid: &str, fresh: &Credentials) -> Option<Errand> {
     if plan.returns.is_empty() {
-        return Vec::new();
+        return None;
     }
     let value = |value: &Return| match value {
         Return::Password => fresh.password.expose_str().to_owned(),
@@ -25,16 +32,21 @@ pub(super) fn parcels(plan: &Plan, user: u64, uuid: &str, fresh: &Credentials) -
         .iter()
         .map(|(field, back)| (field.clone(), value(back)))
         .collect();
+    Some(Errand::Fields {
+        user,
+        uuid: uuid.to_owned(),
+        fields,
+    })
+}
+
+/// An errand as a row that we hold.
+pub(super) fn parcel(errand: Errand) -> Parcel {
     let token = token();
-    vec![Parcel {
+    Parcel {
         mark: Mark::of(&token.hex()),
         token,
-        errand: Errand::Fields {
-            user,
-            uuid: uuid.to_owned(),
-            fields,
-        },
-    }]
+        errand,
+    }
 }
 
 impl Job<'_, '_> {
@@ -45,10 +57,11 @@ impl Job<'_, '_> {
         parcels: Vec<Parcel>,
         bento: &Bento<'_>,
     ) -> Option<String> {
-        let mut remark = None;
+        let mut remarks = Vec::new();
         for parcel in parcels {
             let sent = self.deliver(&parcel.errand, bento);
-            self.note(user, &[entry(&parcel.errand, sent.as_ref().err())]);
+            let entry = entry(&parcel.errand, sent.as_ref().err());
+            self.note(user, entry.as_slice());
             let has_inbox = self.site.has_inbox();
             let kept = match &sent {
                 _ if !has_inbox => Ok(()),
@@ -62,10 +75,10 @@ impl Job<'_, '_> {
             // What cannot be ended now is found by the worker when the lease has run out.
             self.left |= kept.is_err();
             if sent.is_err() {
-                remark = Some(missed(&parcel.errand, has_inbox));
+                remarks.push(missed(&parcel.errand, has_inbox));
             }
         }
-        remark
+        (!remarks.is_empty()).then(|| remarks.join("; "))
     }
 
     /// Sends one errand.
@@ -73,45 +86,95 @@ impl Job<'_, '_> {
         if errand.calls_bento() {
             self.may_call()?;
         }
-        deliver(errand, bento)
+        let mail_time = bento.time_left().max(MAIL_TIME);
+        deliver(errand, bento, self.config, mail_time)
     }
 }
 
-/// Sends one errand whose call has been granted.
-pub(super) fn deliver(errand: &Errand, bento: &Bento<'_>) -> Result<(), Trouble> {
+/// Sends one errand whose call has been granted; a mail may take this long.
+pub(super) fn deliver(
+    errand: &Errand,
+    bento: &Bento<'_>,
+    config: &Config,
+    mail_time: Duration,
+) -> Result<(), Trouble> {
+    let mail = |message| {
+        let own = config.own();
+        let deadline = Instant::now() + mail_time;
+        mail::deliver(message, own.mail_way(), own.ca_file(), deadline).map_err(trouble)
+    };
     match errand {
         Errand::Fields { uuid, fields, .. } => bento.store_fields(uuid, fields),
+        Errand::Welcome { until, .. } | Errand::WelcomeEvent { until, .. }
+            if *until <= Clock::now().unix() =>
+        {
+            Err(Trouble::Mail {
+                detail: "its set-password link is too old by now".to_owned(),
+                fault: Fault::Lasting,
+            })
+        }
+        Errand::Welcome { message, .. } | Errand::EmailChanged { message, .. } => mail(message),
+        Errand::WelcomeEvent { event, .. } => bento.send_event(event),
     }
 }
 
-/// The log row about an errand: names, never values.
-pub(super) fn entry(errand: &Errand, trouble: Option<&Trouble>) -> Entry {
-    let Errand::Fields { fields, .. } = errand;
-    let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
-    let names = Entry::quote(&names.join(", "));
-    match trouble {
-        None => {
-            let message = format!("Sent back to Bento: {names}.");
-            Entry::new(Level::Info, Who::User, Source::Trace, message)
-        }
-        Some(trouble) => {
-            let message = format!(
-                "Could not be sent back to Bento: {names}. {}",
-                Entry::quote(&trouble.to_string())
-            );
-            Entry::new(Level::Error, Who::User, Source::Bento, message)
-        }
+fn trouble(failure: Failure) -> Trouble {
+    Trouble::Mail {
+        fault: match failure.is_permanent() {
+            true => Fault::Lasting,
+            false => Fault::Passing,
+        },
+        detail: failure.to_string(),
     }
+}
+
+/// The log row about an errand: names, never values. WordPress has none about a message that was sent.
+pub(super) fn entry(errand: &Errand, trouble: Option<&Trouble>) -> Option<Entry> {
+    let (what, source) = match errand {
+        Errand::Fields { fields, .. } => {
+            let names: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
+            let names = Entry::quote(&names.join(", "));
+            if trouble.is_none() {
+                let message = format!("Sent back to Bento: {names}.");
+                let entry = Entry::new(Level::Info, Who::User, Source::Trace, message);
+                return Some(entry);
+            }
+            (
+                format!("Could not be sent back to Bento: {names}."),
+                Source::Bento,
+            )
+        }
+        Errand::Welcome { .. } => ("The welcome mail was not sent.".to_owned(), Source::Trace),
+        Errand::WelcomeEvent { .. } => {
+            ("The welcome event was not sent.".to_owned(), Source::Bento)
+        }
+        Errand::EmailChanged { .. } => (
+            "The notice to the old e-mail address was not sent.".to_owned(),
+            Source::Trace,
+        ),
+    };
+    let message = format!("{what} {}", Entry::quote(&trouble?.to_string()));
+    Some(Entry::new(Level::Error, Who::User, source, message))
 }
 
 /// What the owner should know when an errand was not sent at once.
 fn missed(errand: &Errand, has_inbox: bool) -> String {
-    let Errand::Fields { .. } = errand;
-    if has_inbox {
-        "the user was created; the password could not be sent back to Bento yet, it will be tried again".to_owned()
-    } else {
-        "the user was created, but the password could not be sent back to Bento; use \"Lost your password?\"".to_owned()
-    }
+    let what = match errand {
+        Errand::Fields { .. } => {
+            "the user was created, but the password could not be sent back to Bento"
+        }
+        Errand::Welcome { .. } => "the welcome mail could not be handed over",
+        Errand::WelcomeEvent { .. } => "the welcome event could not be sent to Bento",
+        Errand::EmailChanged { .. } => {
+            "the old e-mail address could not be told that it was replaced"
+        }
+    };
+    let then = match errand {
+        _ if has_inbox => "; it will be tried again",
+        Errand::EmailChanged { .. } => "",
+        _ => "; use \"Lost your password?\"",
+    };
+    format!("{what}{then}")
 }
 
 /// Milliseconds to the second attempt.

@@ -7,6 +7,7 @@
 mod credentials;
 mod errands;
 mod job;
+mod messages;
 mod notes;
 mod start;
 mod worker;
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// When the last call to Bento must have ended, after the request came: the sender is answered within five seconds.
-const CALL_TIME: Duration = Duration::from_millis(4000);
+const CALL_TIME: Duration = Duration::from_millis(3700);
 
 /// Whether the webhook of this process is in the inbox.
 static STORED: AtomicBool = AtomicBool::new(false);

@@ -7,13 +7,15 @@ use crate::bento::Bento;
 use crate::cgi::Environment;
 use crate::clock::Clock;
 use crate::inbox::{self, Errand, Fate, Lease, Next, Task, Token};
-use crate::outcome::{Fault, Outcome, Trouble};
+use crate::outcome::{Outcome, Trouble};
 use crate::site::{LogRow, Share, Site, Turn, Whereabouts};
 use crate::webhook::Webhook;
 use std::time::{Duration, Instant};
 
 /// How long a worker lives.
 const LIFE: Duration = Duration::from_secs(50);
+/// How long one mail may take: some mail servers let strangers wait.
+const MAIL_TIME: Duration = Duration::from_secs(20);
 /// How long it waits at most before it looks again, so that new rows do not wait.
 const GLANCE: Duration = Duration::from_millis(500);
 
@@ -202,7 +204,7 @@ impl Visit<'_, '_> {
     /// Sends what could not be sent before. Its log row is written when it is done or given up.
     fn errand(&mut self, lease: &Lease, errand: &Errand) -> Result<Result<(), Trouble>, Trouble> {
         let bento = Bento::new(self.account(), self.deadline)?;
-        let sent = errands::deliver(errand, &bento);
+        let sent = errands::deliver(errand, &bento, self.config, MAIL_TIME);
         let why = sent.as_ref().err().map(Trouble::to_string);
         let why = why.as_deref().unwrap_or_default();
         let wait = match &sent {
@@ -214,20 +216,16 @@ impl Visit<'_, '_> {
             inbox::next(lease.since, lease.attempt, wait, spread()),
         ) {
             (Ok(()), _) => Fate::Done(lease),
-            (
-                Err(Trouble::Bento {
-                    fault: Fault::Lasting,
-                    ..
-                }),
-                _,
-            )
-            | (Err(_), Next::Never) => Fate::Buried(lease, why),
+            (Err(trouble), _) if trouble.is_lasting() => Fate::Buried(lease, why),
+            (Err(_), Next::Never) => Fate::Buried(lease, why),
             (Err(_), Next::At(at)) => Fate::Later(lease, at, why),
         };
         self.site.end(&fate)?;
         if !matches!(fate, Fate::Later(..)) {
             let entry = errands::entry(errand, sent.as_ref().err());
-            self.note(errand.user(), &entry);
+            if let Some(entry) = entry {
+                self.note(errand.user(), &entry);
+            }
         }
         Ok(sent)
     }

@@ -3,6 +3,7 @@
 use super::credentials::Credentials;
 use super::errands;
 use super::job::{Job, spread};
+use super::messages::{Desk, ResetKey};
 use super::notes::{received, row};
 use crate::bento::{Bento, Subscriber};
 use crate::clean::Cleaner;
@@ -11,12 +12,12 @@ use crate::inbox::{self, Claim, Fate, Lease, Next, Parcel};
 use crate::outcome::{Applied, Ending, Later, Outcome, Trouble};
 use crate::password::Form;
 use crate::plan::{self, Fresh, Order, Plan, Repertoire, Rules, User};
+use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::site::{Closing, Counted, Found, Log, LogRow, NAMES_SLOT, Place, Site, user_slot};
-use crate::translations;
+use crate::translations::{AMERICAN, Key, Languages};
 use crate::webhook::Action;
 use crate::wp_config::Config;
-use std::path::Path;
 
 /// How the writing ended.
 pub(super) enum Written {
@@ -114,6 +115,17 @@ impl Job<'_, '_> {
             ..
         } = self;
         let (settings, place): (&Settings, &Place) = (settings, place);
+        let welcome =
+            webhook.action == Action::Add && (webhook.welcome || settings.send_welcome_email);
+        let desk = Desk {
+            config,
+            settings,
+            secure: webhook.secure,
+            now,
+            reset_key: welcome.then(|| ResetKey::new(fresh.form(), now)),
+        };
+        let no_key = Secret::new(String::new());
+        let activation_key = desk.reset_key.as_ref().map_or(&no_key, |key| &key.column);
         let hash = |password: &str| fresh.hash(password);
         let name_order = || name_order(config, settings);
         let rules = Rules {
@@ -152,9 +164,11 @@ impl Job<'_, '_> {
             let mut random = |below: u32| fresh.random(below);
             let mut start = Fresh {
                 password: &fresh.password,
+                activation_key,
                 now: &utc,
                 random: &mut random,
             };
+            let mut old_email = None;
             let (planned, claim, row_of) = match found {
                 Some(found) => {
                     let opened = site.open_user(found.id, &locks, lease)?;
@@ -171,6 +185,7 @@ impl Job<'_, '_> {
                         (planned, opened.claim, UserRow::Unfinished(user.id))
                     } else {
                         let plan = plan::existing(&user, found.link, &order, &rules, site)?;
+                        old_email = Some(user.email);
                         (Ok(plan), opened.claim, UserRow::Finished(user.id))
                     }
                 }
@@ -189,7 +204,7 @@ impl Job<'_, '_> {
             if claim == Claim::Lost {
                 return Ok(Step::Lost);
             }
-            let plan = match planned {
+            let mut plan = match planned {
                 Ok(plan) => plan,
                 Err(reason) => return Ok(Step::Refused(reason)),
             };
@@ -199,7 +214,10 @@ impl Job<'_, '_> {
                 UserRow::Unfinished(id) => (site.remake_user(id, &plan.changes)?, count),
                 UserRow::Missing => (site.insert_user(&plan.changes)?, count),
             };
-            let errands = errands::parcels(&plan, user, &person.subscriber.uuid, fresh);
+            let message = desk.compose(old_email.as_deref(), &mut plan, user, site)?;
+            let fields = errands::fields(&plan, user, &person.subscriber.uuid, fresh);
+            let errands = fields.into_iter().chain(message);
+            let errands: Vec<Parcel> = errands.map(errands::parcel).collect();
             let rows: Vec<LogRow<'_>> = [&received]
                 .into_iter()
                 .chain(&plan.log)
@@ -310,30 +328,16 @@ fn fate<'l>(lease: &'l Lease, claim: Claim, person: &Fetched, second_look: u32) 
 
 /// How the site's language orders first and last name; American English has no file to look into.
 fn name_order(config: &Config, settings: &Settings) -> Option<String> {
-    let (context, message) = (
-        "Display name based on first name and last name",
-        "%1$s %2$s",
-    );
-    if settings.locale == "en_US" {
+    const NAMES: Key = Key::Text {
+        context: "Display name based on first name and last name",
+        message: "%1$s %2$s",
+    };
+    if settings.locale == AMERICAN {
         return None;
     }
-    let read = |path: &Path| std::fs::read(path).ok();
-    let site = config.site();
-    let folders = [
-        site.lang_dir()
-            .map_or_else(|| site.content_dir().join("languages"), Path::to_path_buf),
-        config.wordpress().join("wp-includes/languages"),
-    ];
-    folders.iter().find_map(|folder| {
-        translations::find(
-            folder,
-            &settings.locale,
-            config.release(),
-            context,
-            message,
-            &read,
-        )
-    })
+    Languages::of(config, &|path| std::fs::read(path).ok())
+        .language(&settings.locale)?
+        .find(NAMES)
 }
 
 /// What Bento said of the person.

@@ -173,15 +173,16 @@ impl Site<'_> {
             |id| format!("X'{}'", Mark::of(id).hex()),
         );
         format!(
-            "INSERT INTO `{}` (kind, person, contact_mark, action, contact, email, role, background, came, due) \
-             VALUES ({WEBHOOK}, X'{}', {contact_mark}, {}, {}, {}, {}, {}, {NOW}, {NOW}) \
+            "INSERT INTO `{}` (kind, person, contact_mark, action, contact, email, role, notify, background, secure, came, due) \
+             VALUES ({WEBHOOK}, X'{}', {contact_mark}, {}, {}, {}, {}, {}, {}, {}, {NOW}, {NOW}) \
              ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), version = version + 1, \
              action = GREATEST(action, VALUES(action)), \
              contact_mark = COALESCE(VALUES(contact_mark), contact_mark), \
              contact = COALESCE(VALUES(contact), contact), \
              email = COALESCE(VALUES(email), email), \
              role = COALESCE(VALUES(role), role), \
-             background = VALUES(background), \
+             notify = GREATEST(notify, VALUES(notify)), \
+             background = VALUES(background), secure = VALUES(secure), \
              attempts = IF(lease > 0, attempts, 0), due = {NOW}, buried = 0",
             self.tables.inbox,
             mark.hex(),
@@ -189,7 +190,9 @@ impl Site<'_> {
             blob(id),
             blob(email.map(Email::as_str)),
             blob(webhook.role.as_deref()),
+            u8::from(webhook.welcome),
             u8::from(webhook.background),
+            u8::from(webhook.secure),
         )
         .into()
     }
@@ -521,8 +524,7 @@ fn shown(row: &Row, now: Millis) -> Shown {
 }
 
 /// The columns of a row that [`task`] and [`lease`] read.
-pub(super) const COLUMNS: &str =
-    "id, kind, action, contact, email, role, background, body, version, attempts, came";
+pub(super) const COLUMNS: &str = "id, kind, action, contact, email, role, notify, background, secure, body, version, attempts, came";
 
 /// What a row asks for; `None` when it cannot be read.
 pub(super) fn task(row: &Row) -> Option<Task> {
@@ -546,7 +548,9 @@ pub(super) fn task(row: &Row) -> Option<Task> {
             email,
         }),
         role: text("role"),
+        welcome: number_column(row, "notify") != 0,
         background: number_column(row, "background") != 0,
+        secure: number_column(row, "secure") != 0,
     }))
 }
 

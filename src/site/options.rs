@@ -154,6 +154,25 @@ impl Site<'_> {
         Ok(numbers.into_iter().filter(has_inbox).collect())
     }
 
+    /// Domain and path of the network itself: as wp-config.php says, else as the database does; `None` on a single site.
+    pub fn network_home(&mut self) -> Result<Option<(String, String)>, Trouble> {
+        let Some(network) = self.config.network() else {
+            return Ok(None);
+        };
+        if let (Some(domain), Some(path)) = (network.domain(), network.path()) {
+            return Ok(Some((domain.to_owned(), path.to_owned())));
+        }
+        let statement = format!(
+            "SELECT domain, path FROM `{}site` WHERE id = {}",
+            self.tables.base,
+            network.id()
+        );
+        let rows = self.rows(&statement).map_err(trouble)?;
+        Ok(rows
+            .first()
+            .map(|row| (text_column(row, "domain"), text_column(row, "path"))))
+    }
+
     /// The owner's settings, in one statement.
     pub fn settings(&mut self, place: &Place) -> Result<Settings, Trouble> {
         let roles = format!("{}user_roles", place.prefix);

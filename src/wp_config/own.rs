@@ -7,11 +7,14 @@ use url::{Host, Url};
 
 use super::ConfigError;
 use super::error::Reason;
+use super::mail_way::{MailWay, SendmailCommand, SmtpServer};
 use super::values::{Found, Values};
 
 const API_URL: &str = "BENTO_WEBHOOKS_API_URL";
 const ALLOW_ROLES: &str = "BENTO_WEBHOOKS_ALLOW_ROLES";
 const SENDMAIL: &str = "BENTO_WEBHOOKS_SENDMAIL";
+const SMTP: &str = "BENTO_WEBHOOKS_SMTP";
+const WELCOME_EVENT: &str = "BENTO_WEBHOOKS_WELCOME_EVENT";
 const CA_FILE: &str = "BENTO_WEBHOOKS_CA_FILE";
 const CALLS_PER_MINUTE: &str = "BENTO_WEBHOOKS_CALLS_PER_MINUTE";
 const CONCURRENCY: &str = "BENTO_WEBHOOKS_CONCURRENCY";
@@ -19,19 +22,23 @@ const WORKER: &str = "BENTO_WEBHOOKS_WORKER";
 const SECOND_LOOK: &str = "BENTO_WEBHOOKS_SECOND_LOOK";
 
 const DEFAULT_API_URL: &str = "https://app.bentonow.com/api/v1";
-const DEFAULT_SENDMAIL: &str = "/usr/sbin/sendmail -t -i";
 
 /// Every setting of this program that may be a constant.
-const CONSTANTS: [&str; 8] = [
+const CONSTANTS: [&str; 10] = [
     API_URL,
     ALLOW_ROLES,
     SENDMAIL,
+    SMTP,
+    WELCOME_EVENT,
     CA_FILE,
     CALLS_PER_MINUTE,
     CONCURRENCY,
     WORKER,
     SECOND_LOOK,
 ];
+
+/// Longest name of an event, in characters.
+const EVENT_LENGTH: usize = 200;
 
 /// The address of Bento's API: https, or http to this very machine; no slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +81,8 @@ pub enum Worker {
 pub struct Own {
     api_url: ApiUrl,
     allow_roles: Vec<String>,
-    sendmail: String,
+    mail_way: MailWay,
+    welcome_event: Option<String>,
     ca_file: Option<PathBuf>,
     calls_per_minute: u32,
     concurrency: u32,
@@ -94,12 +102,17 @@ impl Own {
         &self.allow_roles
     }
 
-    /// `BENTO_WEBHOOKS_SENDMAIL`: the command that takes a mail, by default `/usr/sbin/sendmail -t -i`.
-    pub fn sendmail(&self) -> &str {
-        &self.sendmail
+    /// How mail leaves: `BENTO_WEBHOOKS_SMTP`, else `BENTO_WEBHOOKS_SENDMAIL`, by default `/usr/sbin/sendmail -t -i`.
+    pub fn mail_way(&self) -> &MailWay {
+        &self.mail_way
     }
 
-    /// `BENTO_WEBHOOKS_CA_FILE`: certificates to trust for HTTPS and the database, in PEM.
+    /// `BENTO_WEBHOOKS_WELCOME_EVENT`: the Bento event that takes the place of the welcome mail.
+    pub fn welcome_event(&self) -> Option<&str> {
+        self.welcome_event.as_deref()
+    }
+
+    /// `BENTO_WEBHOOKS_CA_FILE`: certificates to trust for HTTPS, the database and SMTP, in PEM.
     pub fn ca_file(&self) -> Option<&std::path::Path> {
         self.ca_file.as_deref()
     }
@@ -150,13 +163,14 @@ impl Own {
             .split(',')
             .map(str::trim)
             .filter(|role| !role.is_empty());
-        let sendmail_need = "is no command in one line";
-        let sendmail = match text(SENDMAIL, sendmail_need)? {
-            Some((text, found)) if text.chars().any(char::is_control) => {
-                return Err(invalid(SENDMAIL, &found, sendmail_need));
+        let event_need = "is no name of an event: one line of up to 200 characters";
+        let welcome_event = match text(WELCOME_EVENT, event_need)? {
+            Some((text, found))
+                if text.chars().any(char::is_control) || text.chars().count() > EVENT_LENGTH =>
+            {
+                return Err(invalid(WELCOME_EVENT, &found, event_need));
             }
-            Some((text, _)) => text,
-            None => DEFAULT_SENDMAIL.to_owned(),
+            found => found.map(|(text, _)| text),
         };
         let ca_need = "is no absolute path";
         let ca_file = match text(CA_FILE, ca_need)? {
@@ -190,7 +204,8 @@ impl Own {
         Ok(Self {
             api_url,
             allow_roles: roles.map(str::to_owned).collect(),
-            sendmail,
+            mail_way: mail_way(values)?,
+            welcome_event,
             ca_file,
             calls_per_minute: number(CALLS_PER_MINUTE, calls_need, 1, 6000, 60)?,
             concurrency: number(CONCURRENCY, live_need, 0, 100, 4)?,
@@ -198,6 +213,26 @@ impl Own {
             second_look: number(SECOND_LOOK, look_need, 0, 3600, 0)?,
             unrecognized: values.constants().filter(ours).map(str::to_owned).collect(),
         })
+    }
+}
+
+/// The server if one is set, else the command. Both are checked: a broken setting is named even when the other one rules.
+fn mail_way(values: &Values<'_>) -> Result<MailWay, ConfigError> {
+    let command_need =
+        "is no plain command: one line, every quote closed, nothing that needs a shell";
+    let command = match setting(values, SENDMAIL, command_need)? {
+        Some((text, found)) => {
+            SendmailCommand::parse(&text).ok_or_else(|| invalid(SENDMAIL, &found, command_need))?
+        }
+        None => SendmailCommand::default(),
+    };
+    let server_need =
+        "is no address of the form smtp://user:password@host:port or smtps://…, percent-encoded";
+    match setting(values, SMTP, server_need)? {
+        Some((text, found)) => SmtpServer::parse(&text)
+            .map(MailWay::Smtp)
+            .ok_or_else(|| invalid(SMTP, &found, server_need)),
+        None => Ok(MailWay::Sendmail(command)),
     }
 }
 

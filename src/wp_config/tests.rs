@@ -592,6 +592,8 @@ fn every_setting_that_decides_what_is_written_is_needed() {
         "BENTO_WEBHOOKS_API_URL",
         "BENTO_WEBHOOKS_ALLOW_ROLES",
         "BENTO_WEBHOOKS_SENDMAIL",
+        "BENTO_WEBHOOKS_SMTP",
+        "BENTO_WEBHOOKS_WELCOME_EVENT",
         "BENTO_WEBHOOKS_CA_FILE",
     ] {
         let error = Stage::with(&format!("\n\ndefine('{name}', unread());")).error();
@@ -694,6 +696,33 @@ fn bedrock_is_not_followed_but_named() {
     assert_eq!(config.tables().users().as_str(), "br_users");
 }
 
+/// The way out in words.
+fn mail_way(config: &Config) -> String {
+    match config.own().mail_way() {
+        MailWay::Sendmail(command) => {
+            format!("{} {}", command.program(), command.arguments().join(" "))
+                .trim_end()
+                .to_owned()
+        }
+        MailWay::Smtp(server) => format!("{}:{}", server.host(), server.port()),
+    }
+}
+
+#[test]
+fn a_mail_server_goes_before_the_command() {
+    let stage = Stage::with(
+        "define('BENTO_WEBHOOKS_SENDMAIL', '/opt/mail -t');
+         define('BENTO_WEBHOOKS_SMTP', 'smtps://u:p@mail.test');
+         define('BENTO_WEBHOOKS_WELCOME_EVENT', ' $wordpress.account_created ');",
+    );
+    let config = stage.config();
+    assert_eq!(mail_way(&config), "mail.test:465");
+    assert_eq!(
+        config.own().welcome_event(),
+        Some("$wordpress.account_created")
+    );
+}
+
 #[test]
 fn the_environment_wins() {
     let stage = Stage::with(
@@ -706,7 +735,7 @@ fn the_environment_wins() {
     let config = stage.config();
     assert_eq!(config.own().api_url().as_str(), "https://example.org/a");
     assert_eq!(config.own().allow_roles(), ["editor", "author"]);
-    assert_eq!(config.own().sendmail(), "/opt/mail -t");
+    assert_eq!(mail_way(&config), "/opt/mail -t");
     assert_eq!(config.own().ca_file(), Some(Path::new("/etc/ca.pem")));
     assert_eq!(config.own().unrecognized(), ["BENTO_WEBHOOKS_ALOW_ROLES"]);
     assert_eq!(config.database().password().expose(), b"p");
@@ -725,7 +754,7 @@ fn the_environment_wins() {
         ["editor", "author"],
         "empty is not set"
     );
-    assert_eq!(config.own().sendmail(), "/bin/true");
+    assert_eq!(mail_way(&config), "/bin/true");
     assert_eq!(config.own().ca_file(), Some(Path::new("/other.pem")));
     assert_eq!(
         config.database().password().expose(),
@@ -743,7 +772,8 @@ fn defaults_are_those_of_wordpress_and_bento() {
         config.own().api_url().as_str(),
         "https://app.bentonow.com/api/v1"
     );
-    assert_eq!(config.own().sendmail(), "/usr/sbin/sendmail -t -i");
+    assert_eq!(mail_way(&config), "/usr/sbin/sendmail -t -i");
+    assert_eq!(config.own().welcome_event(), None);
     assert!(config.own().allow_roles().is_empty() && config.own().ca_file().is_none());
     assert_eq!(config.release(), Release::new(6, 8, 1));
     assert_eq!(config.local_package(), None);
@@ -766,6 +796,9 @@ fn unsafe_values_are_refused_without_being_shown() {
         ("BENTO_WEBHOOKS_API_URL", "http://hush.example/"),
         ("BENTO_WEBHOOKS_CA_FILE", "hush.pem"),
         ("BENTO_WEBHOOKS_SENDMAIL", "a\nhush"),
+        ("BENTO_WEBHOOKS_SENDMAIL", "/bin/a | hush"),
+        ("BENTO_WEBHOOKS_SMTP", "smtp://u:hush@h/x"),
+        ("BENTO_WEBHOOKS_WELCOME_EVENT", "a\nhush"),
         ("DB_NAME", ""),
         ("DB_USER", ""),
     ];

@@ -7,12 +7,15 @@ use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bento_webhooks::text::hex;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::rules::{Entry, Expectation, Extra, Reply};
 use crate::support::bento::Call;
 use crate::support::cgi::Answer;
 use crate::support::database::PASSWORD;
+use crate::support::mail::Mail;
 use crate::support::password::{self, Form};
 use crate::support::recording::Recording;
 use crate::support::state::{LogRow, State, User};
@@ -37,6 +40,7 @@ pub(crate) struct Run<'a> {
     pub(crate) begun: i64,
     pub(crate) answers: Vec<Answer>,
     pub(crate) calls: Vec<Call>,
+    pub(crate) mails: Vec<Mail>,
     /// Rows that the requests wrote.
     pub(crate) log: Vec<LogRow>,
     pub(crate) after: State,
@@ -74,6 +78,7 @@ impl Run<'_> {
         }
         self.check_rows(expected, &mut problems);
         self.check_calls(expected, &mut problems);
+        self.check_mails(expected, &mut problems);
         self.check_log(expected, &mut problems);
         self.check_log_times(&mut problems);
         self.check_secrets(&mut problems);
@@ -91,7 +96,7 @@ impl Run<'_> {
                 let known = self.before.users.get(id);
                 self.adopt_password(known, user, found, problems);
                 self.adopt_registration(known, user, found, problems);
-                adopt_key(known, user, found, problems);
+                self.adopt_key(known, user, found, problems);
             }
         }
         let difference = wanted.difference(&actual);
@@ -122,6 +127,36 @@ impl Run<'_> {
             format!("user_pass {hash} does not open with {secret:?}")
         });
         user.insert("user_pass".to_string(), hash.clone());
+    }
+
+    /// A key is there when a recorded one is: made now, in the form of the release.
+    fn adopt_key(
+        &self,
+        known: Option<&User>,
+        user: &mut User,
+        found: &User,
+        problems: &mut Problems,
+    ) {
+        let (key, recorded) = (&found["user_activation_key"], &user["user_activation_key"]);
+        let is_unchanged = known.is_some_and(|known| known["user_activation_key"] == *recorded);
+        if is_unchanged || recorded.is_empty() {
+            return;
+        }
+        let form = |key: &str| {
+            let (time, hash) = key.split_once(':')?;
+            let mark = hash.rsplit_once('$').map(|(mark, _)| mark.to_string());
+            Some((time.parse::<i64>().ok()?, mark, hash.len()))
+        };
+        let is_now = |time: i64| NOW.contains(&(time - self.begun));
+
+        let fits = match (form(key), form(recorded)) {
+            (Some((time, mark, length)), Some((_, like, long))) => {
+                is_now(time) && mark == like && length == long
+            }
+            _ => false,
+        };
+        problems.unless(fits, || format!("user_activation_key is {key}"));
+        user.insert("user_activation_key".to_string(), key.clone());
     }
 
     fn adopt_registration(
@@ -165,6 +200,26 @@ impl Run<'_> {
         let same_names = posted.keys().eq(wanted.keys());
         problems.unless(same_names, || {
             format!("sent back {:?}, wanted {:?}", posted.keys(), wanted.keys())
+        });
+    }
+
+    /// Mails line by line: what is dated, random or the mailer's own name is masked on both sides.
+    fn check_mails(&self, expected: &Expectation, problems: &mut Problems) {
+        let found: Vec<Value> = self
+            .mails
+            .iter()
+            .zip(expected.mails.iter().chain(std::iter::repeat(&Value::Null)))
+            .map(|(mail, like)| as_recorded(mail, like))
+            .collect();
+        problems.unless(found == expected.mails, || {
+            let sent: Vec<&str> = self.mails.iter().map(|mail| mail.text.as_str()).collect();
+            let show = |mails: &[Value]| serde_json::to_string_pretty(mails).unwrap();
+            format!(
+                "mails\n      wanted {}\n      found  {}\n{}",
+                show(&expected.mails),
+                show(&found),
+                sent.join("\n---\n")
+            )
         });
     }
 
@@ -223,6 +278,8 @@ impl Run<'_> {
         ];
         secrets.extend(implied_password(self.recording));
         secrets.extend(self.posted_password());
+        let keys = self.mails.iter().flat_map(|mail| mail.body().lines());
+        secrets.extend(keys.filter_map(key_in).map(str::to_string));
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
             for answer in &self.answers {
                 problems.unless(!answer.body.contains(secret), || {
@@ -330,21 +387,31 @@ fn adopt_random_login(wanted: &mut State, actual: &State) {
     }
 }
 
-/// The key belongs to the welcome mail: until that is sent, there may be none.
-fn adopt_key(known: Option<&User>, user: &mut User, found: &User, problems: &mut Problems) {
-    let key = &found["user_activation_key"];
-    let recorded = &user["user_activation_key"];
-    let is_unchanged = known.is_some_and(|known| known["user_activation_key"] == *recorded);
-    if is_unchanged || recorded.is_empty() {
-        return;
-    }
-    let parts = key.split_once(':');
-    let is_key =
-        parts.is_some_and(|(time, hash)| time.parse::<u64>().is_ok() && hash.starts_with('$'));
-    problems.unless(key.is_empty() || is_key, || {
-        format!("user_activation_key is {key}")
+/// The key in a set-password link.
+fn key_in(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("key=")?;
+    rest.split('&').next()
+}
+
+/// A mail as the recordings keep it; a line of the body is hashed where the recorded one is.
+fn as_recorded(mail: &Mail, like: &Value) -> Value {
+    let masked = |line: &str| match line.split_once(": ") {
+        Some((name @ ("Date" | "Message-ID" | "X-Mailer"), _)) => format!("{name}: …"),
+        _ => line.to_string(),
+    };
+    let mut head = vec![format!("X-Lab-Args: {}", mail.arguments)];
+    head.extend(mail.head().into_iter().map(masked));
+    let lines = mail.body().split('\n').enumerate().map(|(index, line)| {
+        let is_hashed = like["body_lines"][index]
+            .as_str()
+            .is_some_and(|line| line.starts_with("sha256:"));
+        match (is_hashed, key_in(line)) {
+            (true, _) => format!("sha256:{}", hex(&Sha256::digest(line))),
+            (false, Some(key)) => line.replace(key, "KEY"),
+            (false, None) => line.to_string(),
+        }
     });
-    user.insert("user_activation_key".to_string(), key.clone());
+    serde_json::json!({"head": head, "body_lines": lines.collect::<Vec<_>>()})
 }
 
 /// The password that the subscriber brings along, as it is hashed.

@@ -44,6 +44,8 @@ pub(crate) enum Rule {
     NeverWritten(&'static str),
     /// 16: async does the same work: rows of the batch machinery and of the admin screen that ran it do not appear.
     AsyncIsTheSameWork,
+    /// 16: async does the same work, mail included: the new user is welcomed as the named scenario shows it.
+    WelcomedLike(&'static str),
     /// 16: `tags` in the query is not believed; Bento's tags are these.
     TagsAreBentos(&'static [&'static str]),
     /// 19: staging or copied site: no call, no write, `ignored`; the last log row would claim that tags were loaded.
@@ -99,7 +101,11 @@ pub(crate) fn rules(recording: &Recording) -> Vec<Rule> {
         "update_caps_text" => vec![NoPower(&["customer"])],
         "add_existing_is_admin" | "update_role_param_admin_user" => vec![AdminKeeps],
         "update_protected_meta" => vec![NeverWritten("session_tokens")],
-        "add_async" | "add_async_notification" | "update_async" => vec![AsyncIsTheSameWork],
+        "add_async" | "update_async" => vec![AsyncIsTheSameWork],
+        "add_async_notification" => vec![
+            AsyncIsTheSameWork,
+            WelcomedLike("add_send_notification_true"),
+        ],
         "add_async_bento_429" => vec![AsyncIsTheSameWork, BentoFails],
         "tags_param_in_query" | "tags_param_array_in_query" | "update_tags_param" => {
             vec![TagsAreBentos(&["Customer"])]
@@ -165,6 +171,8 @@ pub(crate) struct Expectation {
     pub(crate) extra: Extra,
     /// Fields that go back to Bento, with the recorded values.
     pub(crate) sent_back: BTreeMap<String, String>,
+    /// The mails, as a recording has them.
+    pub(crate) mails: Vec<Value>,
     /// Most calls to Bento for one request.
     pub(crate) calls: usize,
 }
@@ -176,6 +184,10 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
     let mut log = entries(&change);
     let mut extra = Extra::None;
     let mut reply = None;
+    let mut mails = recording.json["mails"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let sent_back = sent_back(recording);
     let requests = recording.json["requests"].as_array().unwrap().len();
     for rule in &rules {
@@ -250,6 +262,12 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
                 drop_added_meta(&mut change, &["dismissed_wp_pointers"]);
                 drop_options(&mut change, &["wpf_import_groups"]);
             }
+            Rule::WelcomedLike(like) => {
+                let like = Recording::load(like);
+                mails = like.json["mails"].as_array().unwrap().clone();
+                let key = like.json["diff"]["wp_users"]["added"][0]["user_activation_key"].clone();
+                change["wp_users"]["added"][0]["user_activation_key"] = key;
+            }
             Rule::TagsAreBentos(names) => set_tags(&mut change, names),
             Rule::StagingIsIdle => {
                 reply = Some(Reply::Ignored);
@@ -319,6 +337,7 @@ pub(crate) fn expectation(recording: &Recording, before: &State) -> Expectation 
         log,
         extra,
         sent_back,
+        mails,
         calls,
     }
 }

@@ -21,6 +21,7 @@
 pub mod bento;
 pub mod cgi;
 pub mod database;
+pub mod mail;
 pub mod password;
 pub mod php;
 pub mod recording;

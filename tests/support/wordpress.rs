@@ -230,6 +230,39 @@ impl WordPress {
         fs::write(self.folder.join("wp-config.php"), config).unwrap();
     }
 
+    /// Stores an option's text as it stands.
+    pub(crate) fn set_option(&self, table: &str, name: &str, value: &str) {
+        let sql = format!("UPDATE {table} SET option_value = ? WHERE option_name = ?");
+        self.database.root().exec_drop(sql, (value, name)).unwrap();
+    }
+
+    /// Has WordPress send its own mails for these cases, by this command, and tells what it made of their names
+    /// (`tests/wordpress/mail.php`).
+    pub(crate) fn send_mails(&self, path: &str, command: &str, cases: &[Value]) -> Value {
+        let options = ["-d".to_string(), format!("sendmail_path={command}")];
+        let folder = self.folder.display().to_string();
+        let address = format!("{ADDRESS}{path}");
+        let input = json!(cases).to_string().into_bytes();
+        let output = php_with(&options, "mail.php", &[&folder, &address], input);
+        serde_json::from_str(&check(&output, "mail.php")).unwrap()
+    }
+
+    /// Installs a language with these sentences (`tests/wordpress/language.php`); `kind` is `mo` or `php`.
+    pub(crate) fn install_language(&self, locale: &str, kind: &str, sentences: &Value) {
+        let output = self.php(
+            "language.php",
+            ADDRESS,
+            &[locale, kind],
+            &sentences.to_string(),
+        );
+        check(&output, "language.php");
+    }
+
+    /// Where the site is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn php(&self, script: &str, address: &str, arguments: &[&str], input: &str) -> Output {
         let folder = self.folder.display().to_string();
         let arguments: Vec<&str> = [&[folder.as_str(), address], arguments].concat();
@@ -271,7 +304,13 @@ require_once ABSPATH . 'wp-settings.php';
 
 /// Runs a script of `tests/wordpress/` to its end.
 pub(crate) fn php(script: &str, arguments: &[&str], input: Vec<u8>) -> Output {
+    php_with(&[], script, arguments, input)
+}
+
+/// The same with options for PHP itself.
+fn php_with(options: &[String], script: &str, arguments: &[&str], input: Vec<u8>) -> Output {
     let mut child = Command::new("php")
+        .args(options)
         .arg(
             Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/wordpress")

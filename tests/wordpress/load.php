@@ -2,16 +2,19 @@
 /**
  * Loads the WordPress of a test site as a request for its address would.
  *
- * Every script here starts so: php script.php FOLDER ADDRESS. No mail leaves, and no request either.
+ * Every script here starts so: php script.php FOLDER ADDRESS. No mail leaves, unless the script defines REAL_MAIL, and
+ * no request either.
  */
 
 error_reporting( E_ALL & ~E_DEPRECATED );
 ini_set( 'display_errors', 'stderr' );
 ini_set( 'log_errors', '0' );
 
-/** Takes the place of WordPress's own function, which a site may replace. */
-function wp_mail( $to, $subject, $message, $headers = '', $attachments = array() ) {
-	return true;
+if ( ! defined( 'REAL_MAIL' ) ) {
+	/** Takes the place of WordPress's own function, which a site may replace. */
+	function wp_mail( $to, $subject, $message, $headers = '', $attachments = array() ) {
+		return true;
+	}
 }
 
 /** Sets what a web server would tell PHP about a request for this address. */
