@@ -24,6 +24,12 @@ impl Clock {
             unix: i64::try_from(since.as_secs()).unwrap_or_default(),
         }
     }
+
+    /// Seconds since 1970.
+    pub fn unix(&self) -> i64 {
+        self.unix
+    }
+
     /// The moment so many milliseconds after 1970 began.
     pub fn from_millis(millis: u64) -> Clock {
         Clock {
