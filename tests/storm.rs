@@ -19,6 +19,8 @@ mod dice;
 #[path = "support/stage.rs"]
 mod stage;
 
+#[path = "storm/mails.rs"]
+mod mails;
 #[path = "storm/people.rs"]
 mod people;
 #[path = "storm/sender.rs"]
@@ -27,6 +29,7 @@ mod sender;
 mod workers;
 
 use crate::dice::Dice;
+use crate::mails::Mails;
 use crate::people::People;
 use crate::sender::Sender;
 use crate::stage::Stage;
@@ -71,6 +74,10 @@ fn after_the_storm_each_user_is_as_bento_has_them() {
         .define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", &calls.to_string());
     stage.bento.world().limit = Some(Limit::new(calls * 100 / 60));
     people.insert_users(&stage);
+    let mails = Mails::new(stage.site.folder());
+    stage
+        .site
+        .define("BENTO_WEBHOOKS_SENDMAIL", &mails.command());
     let sender = Sender::new(&stage, &people, vec![stage.site.db_host()], count, seed);
     let workers = Workers::of(stage.site.folder());
     std::thread::scope(|scope| {
@@ -108,6 +115,12 @@ fn after_the_storm_each_user_is_as_bento_has_them() {
     );
     people.check(&stage);
     workers.kill();
+    let (delivered, handed_over) = mails.delivered();
+    eprintln!(
+        "{} welcomed, {handed_over} mails handed over",
+        delivered.len()
+    );
+    people.check_welcomes(&delivered);
 }
 
 /// Lets the owner be impatient until nothing is left: each row is tried again now, within the calls of each minute.

@@ -31,27 +31,32 @@ impl Arguments {
             values: Vec::new(),
             rest: Vec::new(),
         };
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let argument = argument.to_string_lossy().into_owned();
-            let mut value = || {
-                let value = arguments.next().filter(|value| !value.is_empty());
-                let value = value.map(|value| value.to_string_lossy().into_owned());
-                value.ok_or_else(|| format!("{argument} needs a value"))
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+            let name = match argument {
+                lexopt::Arg::Long(name) => format!("--{name}"),
+                lexopt::Arg::Short(letter) => format!("-{letter}"),
+                lexopt::Arg::Value(text) => {
+                    read.rest.push(text.to_string_lossy().into_owned());
+                    continue;
+                }
             };
-            match argument.as_str() {
-                "--path" => read.path = Some(value()?),
+            if flags.contains(&name.as_str()) {
+                read.flags.push(name);
+                continue;
+            }
+            if !["--path", "--site"].contains(&name.as_str()) && !values.contains(&name.as_str()) {
+                return Err(format!("unknown option {name}"));
+            }
+            let value = parser.value().map_err(|error| error.to_string())?;
+            let value = value.to_string_lossy().into_owned();
+            match name.as_str() {
+                "--path" => read.path = Some(value),
                 "--site" => {
-                    let number = value()?.parse();
+                    let number = value.parse();
                     read.site = Some(number.map_err(|_| "--site needs a number".to_owned())?);
                 }
-                name if flags.contains(&name) => read.flags.push(argument),
-                name if values.contains(&name) => {
-                    let value = value()?;
-                    read.values.push((argument, value));
-                }
-                name if name.starts_with('-') => return Err(format!("unknown option {name}")),
-                _ => read.rest.push(argument),
+                _ => read.values.push((name, value)),
             }
         }
         Ok(read)

@@ -1,6 +1,7 @@
 //! Those whom the storm is about: what Bento knows of them, how it changes, and what their users must be in the end.
 
 use crate::dice::Dice;
+use crate::mails::Delivered;
 use crate::stage::Stage;
 use crate::support::bento::{Bento, Subscriber};
 use crate::support::php;
@@ -150,6 +151,20 @@ impl People {
             wrong.len(),
             self.count
         );
+    }
+
+    /// Everybody who was added has one welcome, however often it was handed over: a mail that is sent again after its sender
+    /// was killed is the same mail. Nobody else has any.
+    pub(crate) fn check_welcomes(&self, delivered: &Delivered) {
+        let mut wrong = Vec::new();
+        for (person, was_added) in self.added.lock().unwrap().iter().enumerate() {
+            let wanted = usize::from(!person.is_multiple_of(2) && *was_added);
+            let found = delivered.get(&email(person)).map_or(0, |ids| ids.len());
+            if found != wanted {
+                wrong.push(format!("{}: {found} welcomes, not {wanted}", email(person)));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 }
 

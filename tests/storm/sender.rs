@@ -103,7 +103,7 @@ impl<'a> Sender<'a> {
             Action::Update => "update",
             Action::UpdateTags => "update_tags",
         };
-        let address = target(name) + &People::role(webhook.person);
+        let address = target(name) + &People::role(webhook.person) + "&send_notification=true";
         let mut request = Request::post(&address, &json!({"id": uuid(webhook.person)}).to_string());
         let host = self.next_host.fetch_add(1, Ordering::SeqCst) % self.hosts.len();
         // As on a real site, a worker is started by whoever finds work left.
