@@ -17,6 +17,8 @@ mod dice;
 #[path = "support/stage.rs"]
 mod stage;
 
+#[path = "storm/mails.rs"]
+mod mails;
 #[path = "storm/people.rs"]
 mod people;
 #[path = "storm/sender.rs"]
@@ -24,6 +26,7 @@ mod sender;
 #[path = "storm/workers.rs"]
 mod workers;
 
+use crate::mails::Mails;
 use crate::people::People;
 use crate::sender::Sender;
 use crate::stage::Stage;
@@ -56,6 +59,10 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
     });
     // What is left to the worker shall not wait for the next minute.
     stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1200");
+    let mails = Mails::new(stage.site.folder());
+    stage
+        .site
+        .define("BENTO_WEBHOOKS_SENDMAIL", &mails.command());
     people.insert_users(&stage);
     let hosts = cluster
         .nodes
@@ -80,6 +87,7 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
     eprintln!("{} workers were there", workers.killed());
     stage.settle();
     people.check(&stage);
+    people.check_welcomes(&mails.delivered().0);
     let mut root = second.root();
     root.query_drop("SET SESSION wsrep_sync_wait = 1").unwrap();
     root.query_drop(format!("USE {}", stage.site.database.name()))
