@@ -35,7 +35,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trouble::{trouble, undoes};
+use trouble::{is_transient, trouble};
 
 /// How often a transaction is tried when it meets a deadlock or a lock wait, and after which time no more.
 const TRIES: u32 = 5;
@@ -108,6 +108,8 @@ pub struct Site<'a> {
     /// Whether a transaction is open.
     open: bool,
     own: OwnTables,
+    /// Whether the log could not be written in a transaction: it goes without.
+    silent: bool,
     /// The user who does not count when names must be unique; 0 for nobody.
     except: u64,
 }
@@ -134,15 +136,18 @@ enum Forgive {
     Nothing,
     /// A column cannot hold the text that is looked for: then nobody has it.
     Incomparable,
-    /// Everything but what undoes the whole transaction: the statement is a courtesy.
+    /// All of the server's: the statement is a courtesy. Inside a transaction it is left out the next time instead, because
+    /// no number tells for certain whether its failure has undone the transaction: a cluster has its own.
     Courtesy,
+    /// All of the server's, wherever the statement stands: it comes after COMMIT.
+    Afterwards,
 }
 
 impl Forgive {
     fn covers(self, error: &Error) -> bool {
         match (self, error) {
             (Forgive::Incomparable, Error::MySqlError(error)) => INCOMPARABLE.contains(&error.code),
-            (Forgive::Courtesy, Error::MySqlError(error)) => !undoes(error.code),
+            (Forgive::Courtesy | Forgive::Afterwards, Error::MySqlError(_)) => true,
             _ => false,
         }
     }
@@ -188,6 +193,8 @@ impl Reply {
 struct Failure {
     at: usize,
     error: Error,
+    /// Whether it goes without the statement.
+    again: bool,
 }
 
 impl Failure {
@@ -204,7 +211,13 @@ impl Failure {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Trouble {
-        trouble(failure.error)
+        match trouble(failure.error) {
+            Trouble::Database { detail, transient } => Trouble::Database {
+                detail,
+                transient: transient || failure.again,
+            },
+            other => other,
+        }
     }
 }
 
@@ -257,6 +270,7 @@ impl<'a> Site<'a> {
             ready: false,
             open: false,
             own: OwnTables::Usable,
+            silent: false,
             except: 0,
         })
     }
@@ -286,11 +300,25 @@ impl<'a> Site<'a> {
             };
             let at = replies.len();
             match statements.get(at) {
+                Some(statement) if self.open && statement.forgive == Forgive::Courtesy => {
+                    self.silent = !is_transient(&error);
+                    return Err(Failure {
+                        at,
+                        error,
+                        again: true,
+                    });
+                }
                 // The server has dropped the rest of the packet: it is sent again behind the one that may fail.
                 Some(statement) if statement.forgive.covers(&error) => {
                     replies.push(Reply::default());
                 }
-                _ => return Err(Failure { at, error }),
+                _ => {
+                    return Err(Failure {
+                        at,
+                        error,
+                        again: false,
+                    });
+                }
             }
         }
         Ok(replies)

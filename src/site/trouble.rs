@@ -11,18 +11,21 @@ const TRANSIENT: [u16; 4] = [1020, 1205, 1206, 1213];
 
 const NO_TLS: &str = "the TLS connection failed; check BENTO_WEBHOOKS_CA_FILE";
 
-/// Whether an error of the server undoes the whole transaction.
-pub(super) fn undoes(code: u16) -> bool {
-    TRANSIENT.contains(&code)
+/// Whether the same transaction may go through the next time.
+pub(super) fn is_transient(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if TRANSIENT.contains(&error.code))
 }
 
 /// The trouble behind an error.
 pub(super) fn trouble(error: Error) -> Trouble {
-    let (detail, transient) = match &error {
-        Error::MySqlError(error) => (server(error.code), undoes(error.code)),
-        error => (driver(error).to_owned(), false),
+    let detail = match &error {
+        Error::MySqlError(error) => server(error.code),
+        error => driver(error).to_owned(),
     };
-    Trouble::Database { detail, transient }
+    Trouble::Database {
+        transient: is_transient(&error),
+        detail,
+    }
 }
 
 /// What the client's side says.
