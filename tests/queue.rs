@@ -308,6 +308,62 @@ fn a_429_leaves_bento_alone_for_as_long_as_it_asks() {
     assert_eq!(stage.rows_kept(), "0");
 }
 
+/// What is sent back to Bento is a call like any other, whether the sender waits or the worker sends it.
+#[test]
+fn what_goes_back_to_bento_waits_out_a_429_without_an_attempt() {
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let stage = stage_with(&given, |world| {
+        let limited = |wait, skip| Script {
+            fault: Fault::too_many(wait),
+            skip,
+            times: 1,
+        };
+        world.scripts = vec![limited(Some(7), 1), limited(None, 2)];
+    });
+    let answer = stage.run("add", NORA);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let row = "SELECT CONCAT_WS(' ', attempts, lease, buried) FROM wp_bento_webhooks_inbox";
+    let now = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
+    for (calls, pause) in [(2, 7_000), (3, 60_000)] {
+        assert_eq!(stage.bento.calls().len(), calls);
+        assert_eq!(stage.value(row), "0 0 0");
+        let paused = format!(
+            "SELECT paused - {now} BETWEEN {} AND {pause} FROM wp_bento_webhooks_state",
+            pause - 6_500
+        );
+        assert_eq!(stage.value(&paused), "1", "call {calls}");
+        assert_eq!(stage.run("update_tags", SUE).result(), "queued");
+        stage.command(&["work", "--now"]);
+        assert_eq!(stage.bento.calls().len(), calls, "Bento is left alone");
+        stage
+            .site
+            .sql(&["DELETE FROM wp_bento_webhooks_inbox WHERE kind = 0"]);
+        stage.site.sql(&TIME_PASSES);
+        stage.command(&["work", "--now"]);
+    }
+    assert_eq!(stage.bento.calls().len(), 4);
+    assert_eq!(stage.rows_kept(), "0");
+    let failures = "SELECT COUNT(*) FROM wp_wpf_logging WHERE message LIKE 'Could not be sent%'";
+    assert_eq!(stage.value(failures), "0", "waiting is no failure");
+}
+
+#[test]
+fn what_goes_back_to_bento_waits_for_a_call_without_an_attempt() {
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let mut stage = stage_with(&given, |_| {});
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1");
+    let answer = stage.run("add", NORA);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let row = "SELECT CONCAT_WS(' ', attempts, lease, buried) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "0 0 0");
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.bento.calls().len(), 1);
+    stage.site.sql(&TIME_PASSES);
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.bento.calls().len(), 2);
+    assert_eq!(stage.rows_kept(), "0");
+}
+
 /// People whom both sides know, beside the usual cast.
 fn crowd(people: usize) -> (Stage, Vec<String>) {
     let ids: Vec<String> = (0..people).map(|n| format!("{NORA}-{n}")).collect();

@@ -1,14 +1,14 @@
 //! The part of the story that writes: lock, plan, apply, commit, and what goes back to Bento.
 
 use super::credentials::Credentials;
-use super::errands;
+use super::errands::{self, Parcel};
 use super::job::{Job, spread};
 use super::messages::{Desk, ResetKey};
 use super::notes::{received, row};
 use crate::bento::{Bento, Subscriber};
 use crate::clean::Cleaner;
 use crate::clock::Clock;
-use crate::inbox::{self, Claim, Fate, Lease, Next, Parcel};
+use crate::inbox::{self, Claim, Errand, Fate, Lease, Next};
 use crate::outcome::{Applied, Ending, Later, Outcome, Trouble};
 use crate::password::Form;
 use crate::plan::{self, Fresh, Order, Plan, Repertoire, Rules, User};
@@ -50,7 +50,7 @@ enum UserRow {
 struct Changed {
     user: u64,
     plan: Plan,
-    errands: Vec<Parcel>,
+    parcels: Vec<Parcel>,
     /// Whether the webhook is ended; if not, it runs again.
     ended: bool,
 }
@@ -217,7 +217,7 @@ impl Job<'_, '_> {
             let message = desk.compose(old_email.as_deref(), &mut plan, user, site)?;
             let fields = errands::fields(&plan, user, &person.subscriber.uuid, fresh);
             let errands = fields.into_iter().chain(message);
-            let errands: Vec<Parcel> = errands.map(errands::parcel).collect();
+            let errands: Vec<Errand> = errands.collect();
             let rows: Vec<LogRow<'_>> = [&received]
                 .into_iter()
                 .chain(&plan.log)
@@ -228,7 +228,7 @@ impl Job<'_, '_> {
                 false => 0,
             };
             let fate = lease.map(|lease| fate(lease, claim, person, second_look));
-            site.close(&Closing {
+            let leases = site.close(&Closing {
                 user,
                 changes: &plan.changes,
                 counted,
@@ -240,7 +240,7 @@ impl Job<'_, '_> {
             Ok(Step::Done(Box::new(Changed {
                 user,
                 plan,
-                errands,
+                parcels: errands::parcels(errands, leases),
                 ended: matches!(fate, None | Some(Fate::Done(_))),
             })))
         })
@@ -269,12 +269,12 @@ impl Job<'_, '_> {
         let Changed {
             user,
             plan,
-            errands,
+            parcels,
             ended,
         } = changed;
         let has_inbox = self.lease.take().is_some();
         self.left |= !ended;
-        let remark = self.send(user, errands, bento);
+        let remark = self.send(user, parcels, bento);
         let ending = match person.complete {
             false if !has_inbox => Ending::Failed(Trouble::Tag),
             false if !ended => Ending::Queued(Later::After(Trouble::Tag)),
@@ -314,7 +314,7 @@ fn fate<'l>(lease: &'l Lease, claim: Claim, person: &Fetched, second_look: u32) 
     if is_again(Some(lease)) {
         return Fate::Done(lease);
     }
-    match inbox::next(lease.since, lease.attempt, None, spread()) {
+    match inbox::after(lease, &Trouble::Tag, spread()) {
         Next::At(at) if !person.complete => {
             Fate::Later(lease, at, "Bento names a tag that it does not list yet")
         }

@@ -4,7 +4,7 @@
 //! Bento go through `door.rs`, one at a time.
 
 use super::{Found, OwnTables, Reply, Site, Statement, column, number_column, text_column, users};
-use crate::inbox::{Claim, Errand, Fate, Lease, Mark, Millis, Parcel, Task};
+use crate::inbox::{Claim, Errand, Fate, Lease, Mark, Millis, Task};
 use crate::outcome::Trouble;
 use crate::text::hex;
 use crate::webhook::{Action, Email, Person, Webhook};
@@ -197,23 +197,30 @@ impl Site<'_> {
         .into()
     }
 
-    /// The statement that stores an errand as a row that is held already.
-    pub(super) fn keeping(&self, parcel: &Parcel) -> Statement {
-        let kind = if parcel.errand.calls_bento() {
-            CALL
-        } else {
-            FREE
-        };
-        let body = serde_json::to_vec(&parcel.errand).unwrap_or_default();
+    /// The statement that stores an errand, the `number`th of a webhook, as a row that is held by who holds the webhook.
+    pub(super) fn keeping(&self, errand: &Errand, number: usize, lease: &Lease) -> Statement {
+        let kind = if errand.calls_bento() { CALL } else { FREE };
+        let body = serde_json::to_vec(errand).unwrap_or_default();
+        let token = lease.token.hex();
         format!(
             "INSERT INTO `{}` (kind, person, body, came, due, attempts, token, lease) \
-             VALUES ({kind}, X'{}', X'{}', {NOW}, {NOW}, 1, X'{}', {NOW} + {LEASE})",
+             VALUES ({kind}, X'{}', X'{}', {NOW}, {NOW}, 1, X'{token}', {NOW} + {LEASE})",
             self.tables.inbox,
-            parcel.mark.hex(),
+            Mark::of(&format!("{token} {number}")).hex(),
             hex(&body),
-            parcel.token.hex(),
         )
         .into()
+    }
+
+    /// The lease on an errand that has been stored under this number.
+    pub(super) fn kept(id: u64, lease: &Lease) -> Lease {
+        Lease {
+            id,
+            version: 1,
+            attempt: 1,
+            stored: lease.since,
+            ..*lease
+        }
     }
 
     /// The statement that confirms a claim and holds it to the end of the transaction.
@@ -238,33 +245,23 @@ impl Site<'_> {
             let short: String = reason.chars().take(60).collect();
             format!("reason = {}", blob(&short))
         };
-        let (lease, change) = match fate {
-            Fate::Done(lease) => {
-                return format!(
-                    "DELETE FROM `{inbox}` WHERE id = {} AND token = X'{}' AND version = {}",
-                    lease.id,
-                    lease.token.hex(),
-                    lease.version
-                )
-                .into();
+        let lease = fate.lease();
+        let held = format!("id = {} AND token = X'{}'", lease.id, lease.token.hex());
+        let change = match fate {
+            Fate::Done(_) => {
+                let version = lease.version;
+                return format!("DELETE FROM `{inbox}` WHERE {held} AND version = {version}")
+                    .into();
             }
-            Fate::Again(lease) => (lease, format!("attempts = 0, due = {NOW}")),
-            Fate::Later(lease, at, why) => (lease, format!("due = {at}, {}", reason(why))),
-            Fate::Uncounted(lease, at, why) => (
-                lease,
-                format!(
-                    "attempts = GREATEST(attempts, 1) - 1, due = {at}, {}",
-                    reason(why)
-                ),
-            ),
-            Fate::Buried(lease, why) => (lease, format!("buried = {NOW}, {}", reason(why))),
+            Fate::Again(_) => format!("attempts = 0, due = {NOW}"),
+            Fate::Later(_, at, why) => format!("due = {at}, {}", reason(why)),
+            Fate::Uncounted(_, at, why) => {
+                let attempts = "GREATEST(attempts, 1) - 1";
+                format!("attempts = {attempts}, due = {at}, {}", reason(why))
+            }
+            Fate::Buried(_, why) => format!("buried = {NOW}, {}", reason(why)),
         };
-        format!(
-            "UPDATE `{inbox}` SET {released}, {change} WHERE id = {} AND token = X'{}'",
-            lease.id,
-            lease.token.hex()
-        )
-        .into()
+        format!("UPDATE `{inbox}` SET {released}, {change} WHERE {held}").into()
     }
 
     /// Keeps the whole list of tags, as Bento has it, for those who may not ask for it again within a minute.
@@ -295,31 +292,6 @@ impl Site<'_> {
             statements.push(self.ending(&Fate::Again(lease)));
         }
         self.send(&statements)?;
-        Ok(())
-    }
-
-    /// Ends an errand that has been sent right after it was written.
-    pub fn delivered(&mut self, parcel: &Parcel) -> Result<(), Trouble> {
-        let statement = format!("DELETE FROM `{}` WHERE {}", self.tables.inbox, held(parcel));
-        self.send(&[statement.into()])?;
-        Ok(())
-    }
-
-    /// Leaves an errand that could not be sent to the worker.
-    pub fn undelivered(
-        &mut self,
-        parcel: &Parcel,
-        wait: Millis,
-        reason: &str,
-    ) -> Result<(), Trouble> {
-        let short: String = reason.chars().take(60).collect();
-        let statement = format!(
-            "UPDATE `{}` SET token = NULL, lease = 0, due = {NOW} + {wait}, reason = {} WHERE {}",
-            self.tables.inbox,
-            blob(&short),
-            held(parcel)
-        );
-        self.send(&[statement.into()])?;
         Ok(())
     }
 
@@ -394,19 +366,6 @@ impl Site<'_> {
         self.send(&[statement.into()])?;
         Ok(())
     }
-}
-
-fn held(parcel: &Parcel) -> String {
-    let kind = if parcel.errand.calls_bento() {
-        CALL
-    } else {
-        FREE
-    };
-    format!(
-        "kind = {kind} AND person = X'{}' AND token = X'{}'",
-        parcel.mark.hex(),
-        parcel.token.hex()
-    )
 }
 
 /// Whether our tables are those of this program.

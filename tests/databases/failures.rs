@@ -135,13 +135,17 @@ fn a_missing_log_table_changes_nothing_else() {
 /// Without the right to make our tables, webhooks are done at once or not at all.
 #[test]
 fn without_the_right_to_make_tables_webhooks_are_done_at_once() {
-    let stage = stage();
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let stage = stage_with(&given, |_| {});
     let user = stage.site.database.name().to_string();
     stage.site.sql(&[
         &format!("REVOKE ALL ON {user}.* FROM {user}@localhost"),
         &format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {user}.* TO {user}@localhost"),
     ]);
     assert_eq!(stage.run("add", NORA).result(), "applied");
+    let calls = stage.bento.calls();
+    let methods: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
+    assert_eq!(methods, ["GET", "POST"], "the password goes back, too");
     assert_eq!(stage.run("update", SUE).result(), "applied");
     assert_eq!(stage.site.column("SHOW TABLES LIKE '%bento%'"), [""; 0]);
     let before = stage.now();
