@@ -33,7 +33,7 @@ pub(super) struct Job<'s, 'a> {
     pub(super) asked: Millis,
     /// The call that the claim has granted.
     granted: bool,
-    /// Whether something is left in the inbox.
+    /// Whether something about this person is left in the inbox.
     pub(super) left: bool,
 }
 
@@ -66,11 +66,6 @@ impl<'s, 'a> Job<'s, 'a> {
         self.lease = Some(lease);
         self.share = share;
         self.granted = true;
-    }
-
-    /// Whether something about this person is left in the inbox.
-    pub(super) fn leaves_work(&self) -> bool {
-        self.left
     }
 
     /// Works on a row of the inbox and ends it, whatever happens.

@@ -157,8 +157,11 @@ impl<'s, 'a> Visit<'s, 'a> {
         }
         let stored = self.site.store(&mark, &webhook, self.limits(), token())?;
         STORED.store(true, Ordering::SeqCst);
-        let (ending, others) = match stored {
-            Stored::Waiting(why, others) => (Ending::Queued(later(why)), others),
+        let (ended, others) = match stored {
+            Stored::Waiting(why, others) => {
+                let ending = Ending::Queued(later(why));
+                (outcome(&webhook, None, ending), others)
+            }
             Stored::Claimed {
                 lease,
                 webhook: joined,
@@ -166,29 +169,18 @@ impl<'s, 'a> Visit<'s, 'a> {
             } => {
                 let mut job = self.job(joined);
                 job.hold(lease, Share::Live);
-                let outcome = job.run(found, &bento);
-                // A worker who was there may have left, seeing that this row was held.
-                let others = if job.leaves_work() {
-                    Others::Due
-                } else {
-                    others
-                };
-                self.find_worker(others);
-                return Ok(Outcome {
+                let ended = Outcome {
                     action: Some(webhook.action.name()),
-                    ..outcome
-                });
+                    ..job.run(found, &bento)
+                };
+                // A worker who was there may have left, seeing that this row was held.
+                (ended, if job.left { Others::Due } else { others })
             }
         };
-        self.find_worker(others);
-        Ok(outcome(&webhook, None, ending))
-    }
-
-    /// Starts the worker if rows are left and nobody is there. What goes wrong here is mended by the next webhook.
-    fn find_worker(&mut self, others: Others) {
         if others == Others::Due {
             start::worker(self.site, self.config, self.place);
         }
+        Ok(ended)
     }
 
     fn job(&mut self, webhook: Webhook) -> Job<'_, 'a> {
