@@ -17,7 +17,7 @@ mod stage;
 use serde_json::{Value, json};
 use stage::{KEY, NORA, SUE, Stage, stage, stage_with, target, webhook};
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::bento::{Fault, Script, Subscriber};
@@ -743,6 +743,69 @@ fn the_queue_is_shown_retried_and_dropped() {
             "{said}"
         );
     }
+}
+
+/// What the same writes to a terminal.
+fn at_terminal(stage: &Stage, arguments: &str) -> String {
+    let command = format!("'{}' {arguments}", stage.program.binary().display());
+    let output = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("BENTO_WEBHOOKS_WORDPRESS", stage.site.folder())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Without an end of its own it waits for what comes due later, too.
+#[test]
+fn at_a_terminal_the_worker_shows_how_far_it_is() {
+    let stage = stage_that_keeps_all();
+    stage.run("update_tags", SUE);
+    stage.run("add", NORA);
+    let later = "UPDATE wp_bento_webhooks_inbox SET due = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 + 1500 ORDER BY id DESC LIMIT 1";
+    stage.site.sql(&[later]);
+    let said = at_terminal(&stage, "work --until-empty");
+    let bar = |length: usize| format!("\r[{:<30}] ", "#".repeat(length));
+    let steps = [
+        format!("{}0 of 2 ", bar(0)),
+        format!("{}1 of 2 ", bar(15)),
+        format!("{}1 of 2, next in ", bar(15)),
+        format!("{}2 of 2 ", bar(30)),
+        "\n2 done, 0 later.".to_owned(),
+    ];
+    let mut rest = said.as_str();
+    for step in &steps {
+        let (_, after) = rest
+            .split_once(step)
+            .unwrap_or_else(|| panic!("{step:?} in {said:?}"));
+        rest = after;
+    }
+    assert_eq!(rest.trim(), "");
+    assert_eq!(stage.rows_kept(), "0");
+}
+
+/// What waits is counted for a bar that is shown, and for nothing else.
+#[test]
+fn a_worker_that_nobody_watches_counts_nothing() {
+    let stage = stage_that_keeps_all();
+    stage.site.database.record_statements();
+    let counts = |work: &dyn Fn()| {
+        stage.run("update_tags", SUE);
+        work();
+        assert_eq!(stage.rows_kept(), "0");
+        let statements = stage.site.database.statements();
+        let counts = |text: &str| text.contains("SUM(buried");
+        statements
+            .iter()
+            .filter(|statement| counts(&statement.text))
+            .count()
+    };
+    assert_eq!(counts(&|| stage.program.work()), 0);
+    assert_eq!(counts(&|| drop(at_terminal(&stage, "work --now"))), 1);
 }
 
 #[test]

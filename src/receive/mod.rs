@@ -13,7 +13,7 @@ mod start;
 mod worker;
 mod write;
 
-pub use worker::{Life, Work, Worked, work};
+pub use worker::{Life, Watched, Work, Worked, work};
 
 use crate::bento::{Account, Bento};
 use crate::cgi::{self, Environment, Request};

@@ -39,6 +39,17 @@ pub struct Work {
     pub place: Option<Token>,
     /// How long.
     pub life: Life,
+    /// Who watches.
+    pub watched: Watched,
+}
+
+/// Who watches a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Somebody who wants to know how much there is to do.
+    AtTerminal,
+    /// Nobody: that costs a look into the inbox.
+    ByNobody,
 }
 
 /// What a worker has done.
@@ -89,8 +100,10 @@ pub fn work(
             continue;
         }
         site.clear_graves()?;
-        let overview = site.overview(config.own().calls_per_minute())?;
-        (shift.watch)(&Worked::Begun(overview.waiting + overview.running));
+        if work.watched == Watched::AtTerminal {
+            let overview = site.overview(config.own().calls_per_minute())?;
+            (shift.watch)(&Worked::Begun(overview.waiting + overview.running));
+        }
         let settings = site.settings(&place)?;
         let mut visit = Visit {
             site: &mut site,
