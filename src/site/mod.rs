@@ -35,13 +35,11 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trouble::{is_transient, trouble};
+use trouble::{is_denied, is_incomparable, is_missing_table, is_transient, trouble};
 
 /// How often a transaction is tried when it meets a deadlock or a lock wait, and after which time no more.
 const TRIES: u32 = 5;
 const TRYING_TIME: Duration = Duration::from_secs(3);
-/// Two texts whose charsets do not meet, in the words of `=`, `IN` and MySQL 8.
-const INCOMPARABLE: [u16; 5] = [1267, 1270, 1271, 3854, 3988];
 /// Bytes of statements that travel in one packet, unless a single one is longer: servers may take no more than 1 MiB.
 const PACKET: usize = 512 << 10;
 /// Time to wait for a connection where the server has none left.
@@ -146,7 +144,7 @@ enum Forgive {
 impl Forgive {
     fn covers(self, error: &Error) -> bool {
         match (self, error) {
-            (Forgive::Incomparable, Error::MySqlError(error)) => INCOMPARABLE.contains(&error.code),
+            (Forgive::Incomparable, error) => is_incomparable(error),
             (Forgive::Courtesy | Forgive::Afterwards, Error::MySqlError(_)) => true,
             _ => false,
         }
@@ -200,12 +198,12 @@ struct Failure {
 impl Failure {
     /// Whether a table is missing.
     fn is_missing_table(&self) -> bool {
-        matches!(&self.error, Error::MySqlError(error) if error.code == 1146)
+        is_missing_table(&self.error)
     }
 
     /// Whether the database user lacks a right.
     fn is_denied(&self) -> bool {
-        matches!(&self.error, Error::MySqlError(error) if [1044, 1142, 1143, 1227].contains(&error.code))
+        is_denied(&self.error)
     }
 }
 
