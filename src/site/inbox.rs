@@ -59,7 +59,7 @@ impl Site<'_> {
         match replies.first() {
             Some(version) if !version.rows.is_empty() => check_version(version)?,
             // Whoever made the table was killed before its row was written.
-            _ => self.make_tables()?,
+            _ => self.prepare().map(drop)?,
         }
         let waiting = replies.get(1).and_then(|reply| reply.rows.first());
         let users = replies.get(2..).unwrap_or_default();
@@ -92,9 +92,10 @@ impl Site<'_> {
         .into()
     }
 
-    /// Sees to our tables; false when the database user may not make them.
+    /// Sees to our tables; false when the database user may not make them. Who comes while others make them waits for them,
+    /// and may wait in vain the first time.
     pub fn prepare(&mut self) -> Result<bool, Trouble> {
-        self.make_tables()?;
+        self.transaction(&mut |site| site.make_tables())?;
         Ok(self.has_inbox())
     }
 

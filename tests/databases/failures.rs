@@ -155,6 +155,33 @@ fn without_the_right_to_make_tables_webhooks_are_done_at_once() {
     assert_eq!(before.difference(&stage.now()), "");
 }
 
+/// The first webhooks of all come together, on a server that is slow to make a table.
+#[test]
+fn who_must_wait_for_our_tables_waits_again() {
+    let stage = stage();
+    let name = stage.site.database.name();
+    let mut maker = stage.site.database.root();
+    let answer = std::thread::scope(|scope| {
+        // Longer than a statement waits for a table, shorter than two.
+        scope.spawn(move || {
+            maker.query_drop(
+                "CREATE TABLE wp_bento_webhooks_lock (slot SMALLINT UNSIGNED NOT NULL PRIMARY KEY,                  taken BIGINT UNSIGNED NOT NULL, earlier BIGINT UNSIGNED NOT NULL DEFAULT 0) ENGINE=InnoDB                  SELECT 999 AS slot, 0 AS taken, SLEEP(2.6) AS earlier",
+            )
+        });
+        let seen = format!(
+            "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep' AND db = '{name}'"
+        );
+        let begun = Instant::now();
+        while stage.site.column(&seen).is_empty() {
+            assert!(begun.elapsed() < PATIENCE, "the table is never made");
+        }
+        stage.run("add", NORA)
+    });
+    assert_eq!(answer.status, 200, "{answer}");
+    stage.settle();
+    assert_eq!(stage.now().users.len(), 7, "{answer}");
+}
+
 /// One lock by name takes the place of the rows.
 #[test]
 fn without_tables_of_our_own_one_person_still_is_one_user() {
