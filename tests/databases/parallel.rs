@@ -274,7 +274,7 @@ fn settings_saved_after_the_tags_are_kept() {
             root.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
         });
         let held = "SELECT COUNT(*) FROM information_schema.processlist WHERE command <> 'Sleep' AND time_ms > 100 \
-                    AND info LIKE 'UPDATE wp_options%'";
+                    AND db = DATABASE() AND info LIKE 'UPDATE wp_options%'";
         while stage.site.column(held) != ["1"] {
             assert!(
                 !admin.is_finished(),
@@ -301,7 +301,7 @@ fn settings_saved_between_reading_and_writing_are_kept_without_row_locks() {
     reader.query_drop("LOCK TABLES wp_options READ").unwrap();
     let await_queue = |length: usize| {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for%' \
-                   AND info LIKE '%wp_options%' AND info NOT LIKE '%processlist%'";
+                   AND db = DATABASE() AND info LIKE '%wp_options%' AND info NOT LIKE '%processlist%'";
         while stage.site.column(sql) != [length.to_string()] {
             std::thread::yield_now();
         }
