@@ -127,11 +127,12 @@ impl Site<'_> {
         }
         let mut attempt = 1;
         let replies = loop {
+            self.open = true;
             let failure = match self.send(&statements) {
                 Ok(replies) => break replies,
                 Err(failure) => failure,
             };
-            let _ = self.run("ROLLBACK");
+            self.roll_back();
             let at = failure.at;
             match Trouble::from(failure) {
                 // The row is there: whoever passes the door next will find it.
@@ -142,6 +143,7 @@ impl Site<'_> {
                 trouble => return Err(trouble),
             }
         };
+        self.open = false;
         let seen = replies.iter().find(|reply| !reply.rows.is_empty());
         Ok(
             seen.map_or(Stored::Waiting(Why::Asked, Others::Due), |seen| {
