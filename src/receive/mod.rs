@@ -4,6 +4,7 @@
 //! (`worker.rs`). It is stored before Bento is asked; from then on it is answered with 200 whatever happens, because it
 //! will be done.
 
+mod attempt;
 mod credentials;
 mod errands;
 mod job;
