@@ -872,6 +872,19 @@ fn an_older_program_leaves_a_newer_table_alone() {
     assert_eq!(answer.status, 503, "{answer}");
     assert!(answer.stderr.contains("newer bento-webhooks"), "{answer}");
     assert_eq!(stage.rows_kept(), "0");
+    stage.site.sql(&["INSERT INTO wp_bento_webhooks_inbox (kind, person, action, contact, came, due) VALUES (0, '', 1, 'new', 0, 0)"]);
+    for command in [
+        &["work", "--now"][..],
+        &["queue"],
+        &["retry", "1"],
+        &["drop", "1"],
+    ] {
+        let (code, _, error) = stage.command(command);
+        assert_eq!(code, 1, "{command:?}");
+        assert!(error.contains("newer bento-webhooks"), "{error}");
+    }
+    let row = "SELECT CONCAT_WS(' ', attempts, due) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "0 0");
 }
 
 /// Whoever makes the tables may be killed between two of them; a dump may have been restored without rows.
