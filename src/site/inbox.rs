@@ -96,9 +96,6 @@ impl Site<'_> {
     /// and may wait in vain the first time.
     pub fn prepare(&mut self) -> Result<bool, Trouble> {
         self.transaction(&mut |site| site.make_tables())?;
-        if self.has_inbox() {
-            self.check_inbox()?;
-        }
         Ok(self.has_inbox())
     }
 
@@ -161,16 +158,19 @@ impl Site<'_> {
                  worked BIGINT UNSIGNED NOT NULL DEFAULT 0\
                  ) ENGINE=InnoDB"
             ),
-            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')"),
         ];
+        let filling =
+            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')");
         // One by one: a statement that makes a table commits by itself.
-        for statement in statements {
-            match self.send(&[statement.into()]) {
+        let mut packets: Vec<Vec<Statement>> = statements.map(|made| vec![made.into()]).into();
+        packets.push(vec![filling.into(), self.reading_version()]);
+        for packet in packets {
+            match self.send(&packet) {
                 Err(failure) if failure.is_denied() => {
                     self.own = OwnTables::Refused;
                     return Ok(());
                 }
-                result => result?,
+                replies => replies?.get(1).map_or(Ok(()), check_version)?,
             };
         }
         Ok(())
