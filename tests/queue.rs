@@ -308,6 +308,46 @@ fn a_429_leaves_bento_alone_for_as_long_as_it_asks() {
     assert_eq!(stage.rows_kept(), "0");
 }
 
+/// Seconds that Bento asks for, or a minute after a 429 without them; a server that is down is given at least what it asks
+/// for.
+#[test]
+fn what_bento_asks_for_is_waited_for() {
+    let unavailable = |seconds: u32| {
+        let Fault::Status { headers, body, .. } = Fault::too_many(Some(seconds)) else {
+            unreachable!("too many calls is a status");
+        };
+        Fault::Status {
+            status: 503,
+            headers,
+            body,
+        }
+    };
+    let table = [
+        (Fault::too_many(Some(7)), 0, 7, 7),
+        (Fault::too_many(None), 0, 60, 60),
+        (unavailable(300), 1, 300, 300),
+        (unavailable(7), 1, 27, 33),
+    ];
+    for (fault, attempts, least, most) in table {
+        let stage = stage();
+        stage
+            .bento
+            .world()
+            .scripts
+            .push(Script::once(fault.clone()));
+        assert_eq!(stage.run("update_tags", SUE).result(), "queued");
+        // The row was claimed in the packet that stored it.
+        let row = format!(
+            "SELECT CONCAT_WS(' ', attempts, due - came BETWEEN {} AND {}) FROM wp_bento_webhooks_inbox",
+            least * 1000,
+            most * 1000 + 2000
+        );
+        assert_eq!(stage.value(&row), format!("{attempts} 1"), "{fault:?}");
+        let paused = stage.value("SELECT paused > 0 FROM wp_bento_webhooks_state");
+        assert_eq!(paused == "1", attempts == 0, "{fault:?}");
+    }
+}
+
 /// What is sent back to Bento is a call like any other, whether the sender waits or the worker sends it.
 #[test]
 fn what_goes_back_to_bento_waits_out_a_429_without_an_attempt() {
@@ -832,6 +872,19 @@ fn an_older_program_leaves_a_newer_table_alone() {
     assert_eq!(answer.status, 503, "{answer}");
     assert!(answer.stderr.contains("newer bento-webhooks"), "{answer}");
     assert_eq!(stage.rows_kept(), "0");
+    stage.site.sql(&["INSERT INTO wp_bento_webhooks_inbox (kind, person, action, contact, came, due) VALUES (0, '', 1, 'new', 0, 0)"]);
+    for command in [
+        &["work", "--now"][..],
+        &["queue"],
+        &["retry", "1"],
+        &["drop", "1"],
+    ] {
+        let (code, _, error) = stage.command(command);
+        assert_eq!(code, 1, "{command:?}");
+        assert!(error.contains("newer bento-webhooks"), "{error}");
+    }
+    let row = "SELECT CONCAT_WS(' ', attempts, due) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "0 0");
 }
 
 /// Whoever makes the tables may be killed between two of them; a dump may have been restored without rows.

@@ -4,6 +4,7 @@
 //! (`worker.rs`). It is stored before Bento is asked; from then on it is answered with 200 whatever happens, because it
 //! will be done.
 
+mod attempt;
 mod credentials;
 mod errands;
 mod job;
@@ -155,7 +156,10 @@ impl<'s, 'a> Visit<'s, 'a> {
         if !self.site.has_inbox() {
             return self.job(webhook).work(found, &bento);
         }
-        let stored = self.site.store(&mark, &webhook, self.limits(), token())?;
+        let stored = match self.site.store(&mark, &webhook, self.limits(), token()) {
+            Err(_) if !self.site.has_inbox() => return self.job(webhook).work(found, &bento),
+            stored => stored?,
+        };
         STORED.store(true, Ordering::SeqCst);
         let (ended, others) = match stored {
             Stored::Waiting(why, others) => {

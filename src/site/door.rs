@@ -7,7 +7,7 @@
 //! round trip.
 
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
-use super::{Reply, Site, Statement, number_column};
+use super::{OwnTables, Reply, Site, Statement, number_column};
 use crate::inbox::{Lease, Mark, Millis, Task, Token};
 use crate::outcome::Trouble;
 use crate::webhook::Webhook;
@@ -108,7 +108,8 @@ pub enum Turn {
 }
 
 impl Site<'_> {
-    /// Stores a webhook and claims it if the limits allow: one round trip. Errs only when it could not be stored.
+    /// Stores a webhook and claims it if the limits allow: one round trip. Errs only when it could not be stored; where the
+    /// right to is missing, webhooks are not kept from then on.
     pub fn store(
         &mut self,
         mark: &Mark,
@@ -134,6 +135,9 @@ impl Site<'_> {
             };
             self.roll_back();
             let at = failure.at;
+            if at == 0 && failure.is_denied() {
+                self.own = OwnTables::Refused;
+            }
             match Trouble::from(failure) {
                 // The row is there: whoever passes the door next will find it.
                 _ if at > 0 => return Ok(Stored::Waiting(Why::Asked, Others::Due)),

@@ -42,13 +42,13 @@ impl Site<'_> {
             person.email.as_ref().map(|email| email.as_str()),
         );
         // The row before the user: when a row is gone, the user it was about can be seen.
-        let mut statements = vec![
-            format!("SELECT version FROM `{}` WHERE id = 1", self.tables.state).into(),
-            self.finding_row(person),
-        ];
+        let mut statements = vec![self.reading_version(), self.finding_row(person)];
         statements.extend(self.finding(id, email));
         let replies = match self.send(&statements) {
-            Err(failure) if failure.at < 2 && failure.is_missing_table() => {
+            // Who has no right to a table is not told that it is missing.
+            Err(failure)
+                if failure.at < 2 && (failure.is_missing_table() || failure.is_denied()) =>
+            {
                 let users = statements.split_off(2);
                 let mut replies = vec![Reply::default(), Reply::default()];
                 replies.extend(self.send(&users)?);
@@ -59,7 +59,7 @@ impl Site<'_> {
         match replies.first() {
             Some(version) if !version.rows.is_empty() => check_version(version)?,
             // Whoever made the table was killed before its row was written.
-            _ => self.prepare().map(drop)?,
+            _ => drop(self.prepare()?),
         }
         let waiting = replies.get(1).and_then(|reply| reply.rows.first());
         let users = replies.get(2..).unwrap_or_default();
@@ -97,6 +97,16 @@ impl Site<'_> {
     pub fn prepare(&mut self) -> Result<bool, Trouble> {
         self.transaction(&mut |site| site.make_tables())?;
         Ok(self.has_inbox())
+    }
+
+    /// Errs when our tables are those of a newer program.
+    pub fn check_inbox(&mut self) -> Result<(), Trouble> {
+        let replies = self.send(&[self.reading_version()])?;
+        replies.first().map_or(Ok(()), check_version)
+    }
+
+    fn reading_version(&self) -> Statement {
+        format!("SELECT version FROM `{}` WHERE id = 1", self.tables.state).into()
     }
 
     /// Makes our tables where they are missing; remembers when the database user may not.
@@ -148,16 +158,19 @@ impl Site<'_> {
                  worked BIGINT UNSIGNED NOT NULL DEFAULT 0\
                  ) ENGINE=InnoDB"
             ),
-            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')"),
         ];
+        let filling =
+            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')");
         // One by one: a statement that makes a table commits by itself.
-        for statement in statements {
-            match self.send(&[statement.into()]) {
+        let mut packets: Vec<Vec<Statement>> = statements.map(|made| vec![made.into()]).into();
+        packets.push(vec![filling.into(), self.reading_version()]);
+        for packet in packets {
+            match self.send(&packet) {
                 Err(failure) if failure.is_denied() => {
                     self.own = OwnTables::Refused;
                     return Ok(());
                 }
-                result => result?,
+                replies => replies?.get(1).map_or(Ok(()), check_version)?,
             };
         }
         Ok(())

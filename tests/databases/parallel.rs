@@ -268,7 +268,12 @@ fn settings_saved_after_the_tags_are_kept() {
         .unwrap();
     let answer = std::thread::scope(|scope| {
         let run = scope.spawn(|| stage.run("update_tags", SUE));
-        stage.await_waiting(|| 1);
+        let waits = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() \
+                     AND info LIKE CONCAT('%', HEX('wpf_available_tags'), '%FOR UPDATE')";
+        while stage.site.column(waits).is_empty() {
+            assert!(!run.is_finished(), "the program does not wait");
+            std::thread::yield_now();
+        }
         let admin = scope.spawn(|| {
             let mut root = stage.site.database.root();
             root.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
