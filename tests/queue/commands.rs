@@ -57,7 +57,30 @@ fn the_queue_is_shown_retried_and_dropped() {
         site["oldest_ms"].is_u64() && site["last_webhook_ms"].is_u64(),
         "{site}"
     );
-    assert_eq!(site["rows"][0]["state"], "waiting", "{site}");
+    assert_eq!(
+        (&site["site"], &site["worker"], &site["last_worked_ms"]),
+        (&json!(1), &json!(false), &Value::Null)
+    );
+    let rows = site["rows"].as_array().unwrap();
+    let told: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let due = row["due_in_ms"].as_u64().unwrap();
+            assert!((1..=33_000).contains(&due), "{row}");
+            json!([
+                row["what"],
+                row["contact"],
+                row["attempts"],
+                row["state"],
+                row["reason"]
+            ])
+        })
+        .collect();
+    let wanted =
+        |what: &str, contact: &str| json!([what, contact, 1, "waiting", "Bento: status 500"]);
+    assert_eq!(rows.len(), 2, "{site}");
+    assert!(told.contains(&wanted("update", SUE)), "{site}");
+    assert!(told.contains(&wanted("add", NORA)), "{site}");
 
     let dropped = stage.command(&["drop", &id]);
     assert_eq!(dropped, (0, "1 row removed.\n".to_owned(), String::new()));

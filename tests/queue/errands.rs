@@ -97,3 +97,48 @@ fn what_goes_back_to_bento_waits_for_a_call_without_an_attempt() {
     assert_eq!(stage.bento.calls().len(), 2);
     assert_eq!(stage.rows_kept(), "0");
 }
+
+/// As often as it is tried, by the schedule of every row; then it is kept for the owner.
+#[test]
+fn what_can_never_go_back_is_given_up_and_can_be_retried() {
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let stage = stage_with(&given, |world| {
+        world.scripts.push(Script {
+            fault: Fault::status(503, "{}"),
+            skip: 1,
+            times: usize::MAX,
+        });
+    });
+    stage.run("add", NORA);
+    let row = "SELECT CONCAT_WS(' ', attempts, buried > 0, reason) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "1 0 Bento: status 503");
+    stage
+        .site
+        .sql(&["UPDATE wp_bento_webhooks_inbox SET attempts = 10"]);
+    for wanted in ["11 0", "12 1", "12 1"] {
+        stage.site.sql(&TIME_PASSES);
+        stage.command(&["work", "--now"]);
+        assert_eq!(stage.value(row), format!("{wanted} Bento: status 503"));
+    }
+    assert_eq!(stage.bento.calls().len(), 4);
+    let failures = "SELECT COUNT(*) FROM wp_wpf_logging WHERE message LIKE 'Could not be sent%'";
+    assert_eq!(
+        stage.value(failures),
+        "2",
+        "the first failure and the last are told"
+    );
+    let id = stage.value("SELECT id FROM wp_bento_webhooks_inbox");
+    let (_, shown, _) = stage.command(&["queue"]);
+    let line = shown
+        .lines()
+        .find(|line| line.trim_start().starts_with(&id))
+        .unwrap();
+    assert!(line.contains("send") && line.contains("buried"), "{shown}");
+
+    stage.bento.world().scripts.clear();
+    assert_eq!(stage.command(&["retry", &id]).0, 0);
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.rows_kept(), "0");
+    let calls = stage.bento.calls();
+    assert_eq!(calls[4].body, calls[1].body, "the same password");
+}

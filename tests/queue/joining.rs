@@ -1,6 +1,7 @@
 //! What comes for one person becomes one row, and the newest state wins.
 
 use super::{LEASES_RUN_OUT, NORA, Request, SUE, result, stage, stage_that_keeps_all, target};
+use crate::support::mail::Outbox;
 use serde_json::json;
 use std::time::Duration;
 
@@ -37,6 +38,45 @@ fn a_burst_for_one_person_becomes_one_piece_of_work() {
     assert_eq!(stage.rows_kept(), "0");
     stage.program.work();
     assert_eq!(stage.bento.calls().len(), 1, "nothing is done twice");
+}
+
+/// What a webhook does not ask for takes nothing from what was asked for before, in whatever order they come.
+#[test]
+fn the_welcome_and_the_role_of_one_webhook_survive_the_others() {
+    let burst = [
+        ("add", "&send_notification=true"),
+        ("update_tags", "&role=customer"),
+        ("update", ""),
+        ("add", "&send_notification=false"),
+    ];
+    for turns in 0..burst.len() {
+        let mut stage = stage_that_keeps_all();
+        let outbox = Outbox::new(stage.site.folder().join("outbox"));
+        stage
+            .site
+            .define("BENTO_WEBHOOKS_SENDMAIL", &outbox.command());
+        // Before there is anything about this person, only an add is kept.
+        stage.run("add", NORA);
+        let mut burst = burst;
+        burst.rotate_left(turns);
+        for (action, more) in burst {
+            let request = Request::post(
+                &format!("{}{more}", target(action)),
+                &json!({"id": NORA}).to_string(),
+            );
+            assert_eq!(stage.program.run(&request).result(), "queued");
+        }
+        stage.program.work();
+        assert_eq!(stage.bento.calls().len(), 1);
+        assert_eq!(outbox.mails().len(), 1, "{burst:?}");
+        let role = "SELECT meta_value FROM wp_usermeta m JOIN wp_users u ON u.ID = m.user_id \
+                    WHERE user_email = 'nora@example.test' AND meta_key = 'wp_capabilities'";
+        assert_eq!(
+            stage.value(role),
+            r#"a:1:{s:8:"customer";b:1;}"#,
+            "{burst:?}"
+        );
+    }
 }
 
 /// A user who is being made, or waits to be, is not unknown: what comes for him must not be lost.

@@ -7,6 +7,7 @@ use super::{
 use crate::support::cgi::Request;
 use serde_json::json;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,17 +21,31 @@ fn on_its_own(request: Request) -> Request {
 }
 
 /// The processes that run as the worker of this site, by what /proc says.
-fn workers(stage: &Stage) -> Vec<String> {
+fn workers(stage: &Stage) -> Vec<(PathBuf, String)> {
     let folder = format!("BENTO_WEBHOOKS_WORDPRESS={}", stage.site.folder().display());
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let texts = processes.filter_map(|process| {
         let read = |name: &str| fs::read(process.path().join(name)).ok();
         let text = [read("cmdline")?, read("environ")?].concat();
-        Some(String::from_utf8_lossy(&text).replace('\0', "\n"))
+        let text = String::from_utf8_lossy(&text).replace('\0', "\n");
+        Some((process.path(), text))
     });
     texts
-        .filter(|text| text.contains("--place") && text.contains(&folder))
+        .filter(|(_, text)| text.contains("--place") && text.contains(&folder))
         .collect()
+}
+
+/// Nothing that happens to the web server's process reaches it, and no server waits for it.
+fn assert_on_its_own(process: &Path) {
+    for descriptor in ["0", "1", "2"] {
+        let open = fs::read_link(process.join("fd").join(descriptor)).unwrap();
+        assert_eq!(open, Path::new("/dev/null"), "descriptor {descriptor}");
+    }
+    // Behind the name: state, parent, group, session.
+    let stat = fs::read_to_string(process.join("stat")).unwrap();
+    let (_, numbers) = stat.rsplit_once(") ").unwrap();
+    let session = numbers.split(' ').nth(3).unwrap();
+    assert_eq!(process, Path::new("/proc").join(session));
 }
 
 #[test]
@@ -46,9 +61,11 @@ fn async_is_answered_at_once_and_done_beside_the_answer() {
     stage.await_calls(1);
     let found = workers(&stage);
     assert_eq!(found.len(), 1, "{found:?}");
+    let (process, told) = &found[0];
     for secret in [KEY, "GATEWAY_INTERFACE", "REQUEST_METHOD", "access_key"] {
-        assert!(!found[0].contains(secret), "{secret} in {}", found[0]);
+        assert!(!told.contains(secret), "{secret} in {told}");
     }
+    assert_on_its_own(process);
     until("the tags", || stage.tags(3) == r#"a:1:{i:0;s:3:"VIP";}"#);
     until("the end of the worker", || workers(&stage).is_empty());
     assert_eq!(stage.rows_kept(), "0");
@@ -110,5 +127,36 @@ fn the_place_of_a_worker_that_was_killed_falls_free() {
     ]);
     stage.command(&["work", "--now"]);
     assert_eq!(stage.tags(3), r#"a:1:{i:0;s:3:"VIP";}"#);
+    assert_eq!(stage.rows_kept(), "0");
+}
+
+/// An account may have as many processes as it may have: the next webhook tries again.
+#[test]
+fn a_worker_that_cannot_be_started_is_started_by_the_next_webhook() {
+    let stage = stage();
+    let request = on_its_own(Request::get(&format!(
+        "{}&contact_id={SUE}&async=true",
+        target("update_tags")
+    )));
+    let calls = "clone,clone3,fork,vfork";
+    let mut limited = request.clone();
+    limited.arguments = [
+        "-f",
+        "-qq",
+        "--output=/dev/null",
+        &format!("--trace={calls}"),
+        &format!("--inject={calls}:error=EAGAIN"),
+        stage.program.binary().to_str().unwrap(),
+    ]
+    .map(Into::into)
+    .to_vec();
+    let answer = stage.program.started_by("strace").run(&limited);
+    assert_eq!(answer.result(), "queued", "{answer}");
+    assert_eq!(stage.rows_kept(), "1");
+    let place = "SELECT worker FROM wp_bento_webhooks_state";
+    assert_eq!(stage.value(place), "0", "the place is free");
+    assert_eq!(stage.program.run(&request).result(), "queued");
+    until("the tags", || stage.tags(3) == r#"a:1:{i:0;s:3:"VIP";}"#);
+    until("the end of the worker", || workers(&stage).is_empty());
     assert_eq!(stage.rows_kept(), "0");
 }
