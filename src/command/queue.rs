@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::{say, wrong_use};
+use crate::clock::span;
 use crate::outcome::Trouble;
 use crate::receive;
 use crate::site::{Overview, Shown, Site, Whereabouts};
@@ -226,34 +227,4 @@ fn line(row: &Shown) -> String {
         "{:>8}  {:<11}  {:<8}  {:>5}  {:>8}  {contact}{reason}\n",
         row.id, row.what, row.state, row.attempts, due
     )
-}
-
-/// A time span, in its largest unit.
-fn span(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_told_in_their_largest_unit() {
-        let table = [
-            (999, "0 s"),
-            (59_999, "59 s"),
-            (60_000, "1 min"),
-            (3_600_000, "1 h"),
-            (200_000_000, "2 days"),
-        ];
-        for (milliseconds, text) in table {
-            assert_eq!(span(milliseconds), text);
-        }
-    }
 }

@@ -4,6 +4,7 @@
 use super::answers;
 use super::finding::Finding;
 use super::patient::Patient;
+use crate::clock::span;
 use crate::outcome::Trouble;
 use crate::site::Overview;
 use crate::text::one_line;
@@ -162,33 +163,4 @@ pub(super) fn after(patient: &Patient) -> Vec<Finding> {
         "What Bento or the site could not do at once stays in the queue: the host ends what a request has started.",
         "let cron do it, each minute:  bento-webhooks work ; and define BENTO_WEBHOOKS_WORKER as 'cron' in wp-config.php",
     )]
-}
-
-/// Milliseconds as a person says them.
-fn span(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_said_in_the_unit_that_fits() {
-        for (milliseconds, words) in [
-            (999, "0 s"),
-            (119_000, "119 s"),
-            (240_000, "4 min"),
-            (7_200_000, "2 h"),
-            (172_800_000, "2 days"),
-        ] {
-            assert_eq!(span(milliseconds), words);
-        }
-    }
 }
