@@ -25,17 +25,11 @@ pub(super) fn own(patient: &Patient) -> Vec<Finding> {
     let Some(repair) = repair(installation) else {
         return vec![Finding::info("the routing is in nginx's own files")];
     };
-    let faults = repair.outside();
-    match faults.is_empty() {
-        true => vec![Finding::info(format!(
-            "program and backups in {}",
-            installation.prefix.display()
-        ))],
-        false => faults
-            .iter()
-            .map(|(path, fault)| named(path, fault))
-            .collect(),
-    }
+    let prefix = installation.prefix.display();
+    all_named(
+        &repair.outside(),
+        format!("program and backups in {prefix}"),
+    )
 }
 
 /// Backups and journal must not lie where the web server hands files out.
@@ -102,10 +96,14 @@ pub(super) fn folder(patient: &Patient) -> Vec<Finding> {
     let Some(repair) = patient.located.installation().and_then(repair) else {
         return vec![Finding::info("no folder of ours in the web root")];
     };
-    let faults = repair.in_web_root();
-    match faults.is_empty() {
-        true => vec![Finding::info("stub and rules as setup wrote them")],
-        false => faults
+    all_named(&repair.in_web_root(), "stub and rules as setup wrote them")
+}
+
+/// The files and folders of ours that are not as they were, or that all of them are.
+fn all_named(faults: &[(PathBuf, Fault)], fine: impl Into<String>) -> Vec<Finding> {
+    match faults {
+        [] => vec![Finding::info(fine)],
+        faults => faults
             .iter()
             .map(|(path, fault)| named(path, fault))
             .collect(),
