@@ -8,7 +8,7 @@
     reason = "helpers of tests stop at the first surprise"
 )]
 
-#[path = "doctor/certificate.rs"]
+#[path = "support/certificate.rs"]
 mod certificate;
 #[path = "support/golden.rs"]
 mod golden;

@@ -105,6 +105,16 @@ impl Web {
         })
     }
 
+    /// The same way to another path, which has a slash at both ends.
+    pub fn at(&self, path: &str) -> Web {
+        let mut home = self.home.clone();
+        home.set_path(path);
+        Web {
+            home,
+            agent: self.agent.clone(),
+        }
+    }
+
     /// The home address, with a slash at its end.
     pub fn home(&self) -> &Url {
         &self.home
