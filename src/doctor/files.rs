@@ -6,7 +6,7 @@ use super::locate::Installation;
 use super::others;
 use super::patient::Patient;
 use super::program::user_name;
-use crate::setup::{Fault, Repair, Routing, State};
+use crate::setup::{self, Fault, Repair, Routing, State};
 use crate::text::one_line;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,14 +79,12 @@ pub(super) fn block(patient: &Patient) -> Vec<Finding> {
 
 /// Our files of nginx, and our line in the site's own.
 fn nginx(files: &[PathBuf]) -> Finding {
-    let is_ours =
-        |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("bento"));
-    match files.iter().find(|path| !is_ours(path)) {
+    match setup::without_ours(files) {
         None => Finding::ok("nginx has our lines"),
         Some(path) => Finding::failure(
             format!("our lines are gone from {}", path.display()),
             "Webhooks go past the program to WordPress and its PHP.",
-            "as root:  sh install.sh --owner --recipe nginx",
+            "put them back, as root:  bento-webhooks doctor --fix",
         ),
     }
 }

@@ -15,6 +15,7 @@ mod begin;
 mod files;
 mod htaccess;
 mod journal;
+mod keep;
 mod ladder;
 mod look;
 mod nginx;
@@ -30,6 +31,8 @@ mod undo;
 
 pub use htaccess::{State, state, with_block, without_block};
 pub use journal::{Installed, Routing, installed};
+pub use keep::{installations, keep_first};
+pub use nginx::{socket_in, without_ours};
 pub use place::Rung;
 pub use recipe::{block, target};
 pub use repair::{Fault, Repair};
