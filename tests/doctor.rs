@@ -353,6 +353,115 @@ fn nothing_secret_is_said_in_any_form() {
     assert!(!report.contains(&home), "{report}");
 }
 
+/// What is planted into every setting that could hold a secret.
+const PLANTED: &str = "PlantedSecret7391";
+
+/// Settings of wp-config.php with a secret in each: such as are in use, and such as are wrong, whose words are told.
+const SETTINGS: [(&str, &str); 14] = [
+    ("AUTH_KEY", "PlantedSecret7391"),
+    (
+        "BENTO_WEBHOOKS_SMTP",
+        "smtp://user:PlantedSecret7391@mail.example",
+    ),
+    (
+        "BENTO_WEBHOOKS_SMTP",
+        "smtp//user:PlantedSecret7391@mail.example",
+    ),
+    (
+        "BENTO_WEBHOOKS_SENDMAIL",
+        "/usr/bin/mailer --password=PlantedSecret7391",
+    ),
+    (
+        "BENTO_WEBHOOKS_SENDMAIL",
+        "/usr/bin/mailer --password=PlantedSecret7391 | cat",
+    ),
+    (
+        "BENTO_WEBHOOKS_API_URL",
+        "https://user:PlantedSecret7391@127.0.0.1/api",
+    ),
+    (
+        "BENTO_WEBHOOKS_API_URL",
+        "https://127.0.0.1/api?token=PlantedSecret7391",
+    ),
+    ("BENTO_WEBHOOKS_WORKER", "PlantedSecret7391"),
+    ("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "PlantedSecret7391"),
+    ("BENTO_WEBHOOKS_CA_FILE", "PlantedSecret7391"),
+    ("BENTO_WEBHOOKS_DB_PASSWORD", "PlantedSecret7391"),
+    ("DB_PASSWORD", "PlantedSecret7391"),
+    ("DB_USER", "root:PlantedSecret7391"),
+    ("WP_HOME", "https://user:PlantedSecret7391@localhost:1/"),
+];
+
+#[test]
+fn no_setting_gives_its_secret_away() {
+    let Some(mut patient) = Patient::new() else {
+        return;
+    };
+    let config = patient.shop().wordpress.join("wp-config.php");
+    let tells = |patient: &Patient, what: &str| {
+        let said = patient.doctor(&["--report"]);
+        let text = format!("{}{}", said.text, said.errors);
+        assert!(!text.contains(PLANTED), "{what}: {said}");
+    };
+    // Nothing is to be learnt from waiting for a worker each time.
+    patient.shop_mut().define("BENTO_WEBHOOKS_WORKER", "'cron'");
+    let good = fs::read_to_string(&config).unwrap();
+    for (name, value) in SETTINGS {
+        patient.define(name, value);
+        tells(&patient, name);
+        patient.write(&config, &good);
+    }
+    // What is not followed is named by its kind, not by what stands there.
+    for php in [
+        "define( 'DB_PASSWORD', decrypt( 'PlantedSecret7391' ) );",
+        "define( 'DB_PASSWORD', getenv( 'PlantedSecret7391' ) . $x );",
+        "$key = 'PlantedSecret7391'; define( 'DB_HOST', $$key );",
+        "define( 'BENTO_WEBHOOKS_SMTP', vault( 'PlantedSecret7391' ) );",
+    ] {
+        patient.write(
+            &config,
+            &good.replacen("<?php", &format!("<?php\n{php}"), 1),
+        );
+        tells(&patient, php);
+    }
+    patient.write(&config, &good);
+    for (name, value) in [
+        ("access_key", json!(PLANTED)),
+        ("bento_api_key", json!("PlantedSecret7391")),
+        ("bento_api_key", json!("PlantedSecret7391:sk")),
+        ("bento_api_key", json!("pk:PlantedSecret7391")),
+        ("site_uuid", json!(PLANTED)),
+        ("license_key", json!(PLANTED)),
+        ("bento_site_uuid", json!(PLANTED)),
+    ] {
+        patient.settings(&[(name, value)]);
+        tells(&patient, name);
+    }
+    // Bento's own words about a key, and people in the queue.
+    patient.settings(&[]);
+    patient
+        .bento
+        .as_ref()
+        .unwrap()
+        .world()
+        .scripts
+        .push(Script::always(Fault::status(
+            400,
+            "{\"error\":\"bad key PlantedSecret7391\"}",
+        )));
+    sql(
+        &patient,
+        "INSERT INTO wp_bento_webhooks_inbox SET kind = 0, person = UNHEX(SHA2('u-1', 256)), action = 1, \
+         contact = 'PlantedSecret7391@example.test', came = 1, due = UNIX_TIMESTAMP(NOW() + INTERVAL 1 DAY) * 1000, \
+         attempts = 3, reason = 'Bento: status 500'",
+    );
+    tells(&patient, "Bento and the queue");
+    patient.bento = None;
+    // Every address that is sent away shows where to, and not with what.
+    patient.append("RewriteEngine On\nRewriteRule ^x$ /?token=PlantedSecret7391 [R]");
+    tells(&patient, ".htaccess");
+}
+
 /// A site on https with a certificate for this name up to this moment, and whether its authority is trusted.
 fn on_https(
     host: &str,

@@ -3,6 +3,7 @@
 use super::place::Ground;
 use crate::settings::Settings;
 use crate::site::{Site, Whereabouts};
+use crate::web::redacted;
 use crate::wp_config::{self, Config, Network, Surroundings};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -151,6 +152,11 @@ impl Sight {
             address,
             ground,
         })
+    }
+
+    /// The home address as it may be shown.
+    pub(super) fn shown(&self) -> String {
+        redacted(&self.address)
     }
 
     /// The `.htaccess` of the home address.

@@ -212,7 +212,7 @@ impl<'o> Setup<'o> {
         let name = screen.path(wordpress);
         screen.line(
             Mark::Ok,
-            &format!("WordPress {release} in {name}, {}", sight.address),
+            &format!("WordPress {release} in {name}, {}", sight.shown()),
         );
         let (tags, fields) = (
             sight.settings.tag_names.iter().count(),
@@ -268,7 +268,7 @@ impl<'o> Setup<'o> {
                     if let Some(why) = first {
                         let text = format!(
                             "reached only through 127.0.0.1: {why}; see in a browser that {} opens",
-                            sight.address
+                            sight.shown()
                         );
                         screen.line(Mark::Warn, &text);
                     }
@@ -335,7 +335,7 @@ impl<'o> Setup<'o> {
             Err(NoRules::Elsewhere(to)) => Err(Stop::failed(format!(
                 "{} is redirected to {to}, where a webhook arrives without its body. Nothing was changed.
 Use that address in Bento, and run me again with  --url {to}",
-                sight.address
+                sight.shown()
             ))),
             Ok(()) => {
                 let tell = |rung: Rung, trial: &Trial| match trial {
@@ -391,7 +391,7 @@ Use that address in Bento, and run me again with  --url {to}",
   {}/?wpf_action=test
 It works if bento-webhooks answers that the access key is missing. If your home page comes instead:
   sh install.sh --undo",
-                    sight.address
+                    sight.shown()
                 ));
                 UNPROVEN
             }

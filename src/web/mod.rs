@@ -7,7 +7,7 @@ mod certificate;
 mod verdict;
 
 pub use certificate::{Certificate, certificate};
-pub use verdict::{Verdict, redacted};
+pub use verdict::{Verdict, login, redacted};
 
 use crate::http::{self, Route, Trust};
 use crate::secret::Secret;
