@@ -2,10 +2,11 @@
 
 use super::arguments::Arguments;
 use super::{say, wrong_use};
+use crate::clock::span;
 use crate::outcome::Trouble;
 use crate::receive;
 use crate::site::{Overview, Shown, Site, Whereabouts};
-use crate::text::{one_line, span};
+use crate::text::one_line;
 use serde_json::json;
 use std::ffi::OsString;
 use std::fmt::Write as _;
