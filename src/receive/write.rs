@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::site::{Closing, Counted, Found, Log, LogRow, NAMES_SLOT, Place, Site, user_slot};
 use crate::translations::{AMERICAN, Key, Languages};
-use crate::webhook::Action;
+use crate::webhook::{Action, Email};
 use crate::wp_config::Config;
 
 /// How the writing ended.
@@ -72,7 +72,7 @@ impl Job<'_, '_> {
             None
         };
         let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
-        if found.is_none() {
+        if found.is_none() && !self.is_sought(&person.subscriber) {
             found = find_by_bento(self.site, &person.subscriber)?;
         }
         Ok(match self.attempt(found.as_ref(), person, &fresh)? {
@@ -83,6 +83,19 @@ impl Job<'_, '_> {
                 self.lease = None;
                 Written::Done(self.outcome(None, Ending::Queued(Later::Person)))
             }
+        })
+    }
+
+    /// Whether nobody else can be found by what Bento says than by what the webhook says, where nobody was found.
+    fn is_sought(&self, subscriber: &Subscriber) -> bool {
+        let alike = |one: Option<&str>, other: Option<&str>| match (one, other) {
+            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+            (_, other) => other.is_none(),
+        };
+        self.webhook.person.as_ref().is_some_and(|person| {
+            let email = person.email.as_ref().map(Email::as_str);
+            alike(person.id.as_deref(), Some(&subscriber.uuid))
+                && alike(email, subscriber.email.as_deref())
         })
     }
 
