@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::patient::{Connection, Patient};
 use crate::outcome::Trouble;
-use crate::site::{Site, Table, Whereabouts};
+use crate::site::{Site, Table, Way, Whereabouts};
 use crate::wp_config::DbHost;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -197,4 +197,30 @@ pub(super) fn users(patient: &Patient) -> Vec<Finding> {
         "A webhook about that address reaches only the first of them.",
         "WP Admin > Users: give each an address of their own, or delete the one too many",
     )]
+}
+
+/// Contact ids that are read in the time of a few statements.
+const FEW: u64 = 5000;
+
+/// `db.index`
+pub(super) fn index(patient: &Patient) -> Vec<Finding> {
+    let Some(mut connection) = patient.database() else {
+        return vec![Finding::skipped("needs db.connect")];
+    };
+    let ids = match connection.site.contact_ids() {
+        Ok(ids) => ids,
+        Err(trouble) => return vec![failed(&trouble)],
+    };
+    let number = ids.number;
+    vec![match ids.way {
+        Way::Ours | Way::Theirs => Finding::info("contact ids have an index"),
+        Way::Scan if number < FEW => {
+            Finding::info("contact ids are few enough to do without an index")
+        }
+        Way::Scan => Finding::warning(
+            format!("{number} contact ids and no index on them"),
+            "A webhook with an id alone, and every add of somebody new, makes the database read all of them.",
+            "run  bento-webhooks index --make",
+        ),
+    }]
 }

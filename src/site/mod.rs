@@ -9,6 +9,7 @@
 //! Galera cluster, where another node does not wait, it fails to certify at COMMIT (error 1213) and does everything again.
 //! So the lock holds over several web servers and nodes, and whatever engine WordPress's own tables use.
 
+mod contact_index;
 mod door;
 mod health;
 mod inbox;
@@ -16,6 +17,7 @@ mod options;
 mod trouble;
 mod users;
 
+pub use contact_index::{ContactIds, Way};
 pub use door::{Call, Limits, Others, Share, Stored, Turn, Why};
 pub use health::{SharedAddress, Table};
 pub use inbox::{Look, Overview, Shown};
@@ -260,10 +262,19 @@ impl Charset {
 impl<'a> Site<'a> {
     /// Connects as WordPress would: socket or TCP, TLS when MYSQL_CLIENT_FLAGS asks for it.
     pub fn connect(config: &'a Config) -> Result<Site<'a>, Trouble> {
+        Site::connected(config, Some(ANSWER_TIME))
+    }
+
+    /// The same for work that takes as long as it takes.
+    pub fn connect_for_long(config: &'a Config) -> Result<Site<'a>, Trouble> {
+        Site::connected(config, None)
+    }
+
+    fn connected(config: &'a Config, answer_time: Option<Duration>) -> Result<Site<'a>, Trouble> {
         let charset = Charset::new(config)?;
         let tables = Tables::new(config, config.tables().prefix());
         Ok(Site {
-            conn: open(config)?,
+            conn: open(config, answer_time)?,
             config,
             tables,
             charset,
@@ -524,7 +535,7 @@ impl<'a> Site<'a> {
 }
 
 /// Opens the connection.
-fn open(config: &Config) -> Result<Conn, Trouble> {
+fn open(config: &Config, answer_time: Option<Duration>) -> Result<Conn, Trouble> {
     let database = config.database();
     let options = OptsBuilder::new()
         .user(Some(database.user()))
@@ -534,7 +545,7 @@ fn open(config: &Config) -> Result<Conn, Trouble> {
         .max_allowed_packet(Some(16 << 20))
         .connect_attrs(None::<HashMap<String, String>>)
         .tcp_connect_timeout(Some(CONNECT_TIME))
-        .read_timeout(Some(ANSWER_TIME))
+        .read_timeout(answer_time)
         .write_timeout(Some(ANSWER_TIME))
         .ssl_opts(database.tls().then(|| tls(config)));
     let options = match database.host() {
