@@ -14,7 +14,7 @@ use crate::password::Form;
 use crate::plan::{self, Fresh, Order, Plan, Repertoire, Rules, User};
 use crate::secret::Secret;
 use crate::settings::Settings;
-use crate::site::{Closing, Counted, Found, Log, LogRow, NAMES_SLOT, Place, Site, user_slot};
+use crate::site::{Closing, Counted, Found, Log, LogRow, NAMES_SLOT, Place, user_slot};
 use crate::translations::{AMERICAN, Key, Languages};
 use crate::webhook::{Action, Email};
 use crate::wp_config::Config;
@@ -72,8 +72,8 @@ impl Job<'_, '_> {
             None
         };
         let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
-        if found.is_none() && !self.is_sought(&person.subscriber) {
-            found = find_by_bento(self.site, &person.subscriber)?;
+        if found.is_none() {
+            found = self.find_by_bento(&person.subscriber)?;
         }
         Ok(match self.attempt(found.as_ref(), person, &fresh)? {
             Step::Done(changed) => Written::Done(self.finish(*changed, person, bento)),
@@ -86,17 +86,22 @@ impl Job<'_, '_> {
         })
     }
 
-    /// Whether nobody else can be found by what Bento says than by what the webhook says, where nobody was found.
-    fn is_sought(&self, subscriber: &Subscriber) -> bool {
-        let alike = |one: Option<&str>, other: Option<&str>| match (one, other) {
-            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-            (_, other) => other.is_none(),
+    /// On add: the user who has the id that Bento gives, or the address that Bento has, unless nobody was found by those
+    /// before.
+    fn find_by_bento(&mut self, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
+        let person = self.webhook.person.as_ref();
+        let known_id = person.and_then(|person| person.id.as_deref());
+        let known_email = person.and_then(|person| person.email.as_ref().map(Email::as_str));
+        let is_new = |said: &str, known: Option<&str>| {
+            !known.is_some_and(|known| known.eq_ignore_ascii_case(said))
         };
-        self.webhook.person.as_ref().is_some_and(|person| {
-            let email = person.email.as_ref().map(Email::as_str);
-            alike(person.id.as_deref(), Some(&subscriber.uuid))
-                && alike(email, subscriber.email.as_deref())
-        })
+        let id = Some(subscriber.uuid.as_str()).filter(|id| is_new(id, known_id));
+        let email = subscriber.email.as_deref();
+        let email = email.filter(|email| is_new(email, known_email));
+        match (id, email) {
+            (None, None) => Ok(None),
+            (id, email) => self.site.user_by(id, email),
+        }
     }
 
     fn needs_hash(&self, found: Option<&Found>) -> bool {
@@ -358,11 +363,6 @@ pub(super) struct Fetched {
     pub(super) subscriber: Subscriber,
     pub(super) tags: Vec<String>,
     pub(super) complete: bool,
-}
-
-/// On add: the user who has the id that Bento gives, or the address that Bento has.
-fn find_by_bento(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
-    site.user_by(Some(&subscriber.uuid), subscriber.email.as_deref())
 }
 
 /// Whether any text is beyond what every charset holds, so that the columns' charset matters.
