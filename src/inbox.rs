@@ -6,6 +6,7 @@
 
 use crate::bento::WelcomeEvent;
 use crate::mail::Message;
+use crate::outcome::{Fault, Trouble};
 use crate::text::hex;
 use crate::webhook::{Person, Webhook};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,10 @@ const SCHEDULE: [u64; 11] = [
     24 * 3600,
 ];
 
+/// Seconds to leave Bento alone after a 429 that does not say how long, and the longest that it may ask for.
+const PAUSE: u32 = 60;
+const LONGEST_PAUSE: u32 = 3600;
+
 /// A moment on the database's clock, in milliseconds since 1970: the one clock that all web servers of a site share.
 pub type Millis = u64;
 
@@ -35,14 +40,44 @@ pub type Millis = u64;
 pub enum Next {
     /// Another attempt, not before this moment.
     At(Millis),
+    /// The same attempt, not before this moment: nothing has been tried.
+    Uncounted(Millis),
     /// No more: the row is buried.
     Never,
 }
 
+/// What comes after an attempt that has failed; `spread` from -100 to 100 moves the wait by as many thousandths, so that
+/// rows that failed together do not come back together.
+pub fn after(lease: &Lease, trouble: &Trouble, spread: i64) -> Next {
+    let asked = match trouble {
+        Trouble::Bento { wait, .. } => *wait,
+        _ => None,
+    };
+    match trouble.fault() {
+        Fault::Limited | Fault::Spent => {
+            let pause = pause(trouble).unwrap_or_default();
+            Next::Uncounted(lease.since + u64::from(pause) * 1000)
+        }
+        Fault::Lasting => Next::Never,
+        Fault::Passing => next(lease.since, lease.attempt, asked, spread),
+    }
+}
+
+/// For how many seconds everybody leaves Bento alone after this failure.
+pub fn pause(trouble: &Trouble) -> Option<u32> {
+    match trouble {
+        Trouble::Bento {
+            wait,
+            fault: Fault::Limited,
+            ..
+        } => Some(wait.unwrap_or(PAUSE).clamp(1, LONGEST_PAUSE)),
+        _ => None,
+    }
+}
+
 /// When to try again after attempt number `attempt` (from 1) has failed at `now`. `asked` is how many seconds the other
-/// side wants to be left alone; `spread` from -100 to 100 moves the wait by as many thousandths, so that rows that failed
-/// together do not come back together.
-pub fn next(now: Millis, attempt: u32, asked: Option<u32>, spread: i64) -> Next {
+/// side wants to be left alone.
+fn next(now: Millis, attempt: u32, asked: Option<u32>, spread: i64) -> Next {
     let at = usize::try_from(attempt.max(1) - 1).unwrap_or(usize::MAX);
     let Some(seconds) = SCHEDULE.get(at) else {
         return Next::Never;
@@ -161,6 +196,19 @@ pub enum Fate<'a> {
     Buried(&'a Lease, &'a str),
 }
 
+impl<'a> Fate<'a> {
+    /// The row it is about.
+    pub fn lease(&self) -> &'a Lease {
+        match self {
+            Fate::Done(lease)
+            | Fate::Again(lease)
+            | Fate::Later(lease, ..)
+            | Fate::Uncounted(lease, ..)
+            | Fate::Buried(lease, _) => lease,
+        }
+    }
+}
+
 /// What is sent after a user has been committed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Errand {
@@ -220,16 +268,6 @@ impl Errand {
     }
 }
 
-/// An errand on its way into the inbox: it is written as a row that the writer already holds.
-pub struct Parcel {
-    /// What the row is known by.
-    pub mark: Mark,
-    /// What proves that we hold it.
-    pub token: Token,
-    /// What is to be done.
-    pub errand: Errand,
-}
-
 /// What a row asks for.
 pub enum Task {
     /// A webhook, everything joined.
@@ -265,6 +303,61 @@ mod tests {
         assert_eq!(next(0, 1, None, 5_000), Next::At(33_000));
         assert_eq!(next(0, 1, Some(45), 0), Next::At(45_000));
         assert_eq!(next(0, 1, Some(7), 0), Next::At(30_000));
+    }
+
+    #[test]
+    fn waiting_is_no_attempt_and_what_lasts_is_not_tried_again() {
+        let lease = Lease {
+            id: 1,
+            token: Token::new([0; 16]),
+            version: 1,
+            attempt: 3,
+            since: 5_000,
+            stored: 0,
+        };
+        let bento = |fault, wait| Trouble::Bento {
+            detail: String::new(),
+            wait,
+            fault,
+        };
+        let mail = |fault| Trouble::Mail {
+            detail: String::new(),
+            fault,
+        };
+        let table = [
+            (Trouble::Tag, Next::At(605_000), None),
+            (Trouble::database(""), Next::At(605_000), None),
+            (mail(Fault::Passing), Next::At(605_000), None),
+            (mail(Fault::Lasting), Next::Never, None),
+            (bento(Fault::Passing, None), Next::At(605_000), None),
+            (bento(Fault::Passing, Some(700)), Next::At(705_000), None),
+            (bento(Fault::Lasting, Some(7)), Next::Never, None),
+            (bento(Fault::Spent, None), Next::Uncounted(5_000), None),
+            (
+                bento(Fault::Limited, None),
+                Next::Uncounted(65_000),
+                Some(60),
+            ),
+            (
+                bento(Fault::Limited, Some(7)),
+                Next::Uncounted(12_000),
+                Some(7),
+            ),
+            (
+                bento(Fault::Limited, Some(0)),
+                Next::Uncounted(6_000),
+                Some(1),
+            ),
+            (
+                bento(Fault::Limited, Some(u32::MAX)),
+                Next::Uncounted(3_605_000),
+                Some(3600),
+            ),
+        ];
+        for (trouble, next, seconds) in table {
+            assert_eq!(after(&lease, &trouble, 0), next, "{trouble:?}");
+            assert_eq!(pause(&trouble), seconds, "{trouble:?}");
+        }
     }
 
     #[test]

@@ -119,18 +119,22 @@ impl Trouble {
         }
     }
 
+    /// What kind of failure it was.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Trouble::Bento { fault, .. } | Trouble::Mail { fault, .. } => *fault,
+            _ => Fault::Passing,
+        }
+    }
+
     /// Whether no other try can help.
     pub fn is_lasting(&self) -> bool {
-        matches!(
-            self,
-            Trouble::Bento {
-                fault: Fault::Lasting,
-                ..
-            } | Trouble::Mail {
-                fault: Fault::Lasting,
-                ..
-            }
-        )
+        self.fault() == Fault::Lasting
+    }
+
+    /// Whether nothing has been tried yet: no call is free, or Bento wants to be left alone.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.fault(), Fault::Limited | Fault::Spent)
     }
 
     /// Seconds the sender shall wait before the next try.

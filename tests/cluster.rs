@@ -29,7 +29,8 @@ mod workers;
 use crate::mails::Mails;
 use crate::people::People;
 use crate::sender::Sender;
-use crate::stage::Stage;
+use crate::stage::{NORA, Stage, webhook};
+use crate::support::bento::Subscriber;
 use crate::support::cluster::{Cluster, await_size};
 use crate::support::state::State;
 use crate::workers::Workers;
@@ -56,6 +57,8 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
     let people = People::new(PEOPLE);
     let mut stage = Stage::on(first, "wp61", &json!({}), |world| {
         world.subscribers = people.subscribers();
+        let nora = Subscriber::new(NORA, "nora@example.test", &["11"]);
+        world.subscribers.push(nora);
     });
     // What is left to the worker shall not wait for the next minute.
     stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1200");
@@ -64,6 +67,7 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
         .site
         .define("BENTO_WEBHOOKS_SENDMAIL", &mails.command());
     people.insert_users(&stage);
+    check_packets(&stage);
     let hosts = cluster
         .nodes
         .iter()
@@ -97,4 +101,21 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
         "",
         "the nodes differ"
     );
+}
+
+/// MariaDB tells of a transaction that another node has undone at the end of a packet only, and meanwhile does what is left
+/// in the packet without it: so nothing stands behind anything that writes.
+fn check_packets(stage: &Stage) {
+    stage.site.database.record_statements();
+    let answer = stage.program.run(&webhook("add", NORA));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let mut root = stage.site.database.root();
+    root.query_drop("SET GLOBAL general_log = 0").unwrap();
+    let packets = stage.site.database.statements();
+    let commits = packets.iter().filter(|packet| packet.text == "COMMIT");
+    assert!(commits.count() >= 2, "{packets:#?}");
+    for packet in packets {
+        let is_looking = packet.text.starts_with("SET NAMES ");
+        assert!(is_looking || !packet.text.contains("; "), "{packet:?}");
+    }
 }

@@ -17,7 +17,7 @@ mod stage;
 use serde_json::{Value, json};
 use stage::{KEY, NORA, SUE, Stage, stage, stage_with, target, webhook};
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::bento::{Fault, Script, Subscriber};
@@ -305,6 +305,102 @@ fn a_429_leaves_bento_alone_for_as_long_as_it_asks() {
     stage.site.sql(&TIME_PASSES);
     stage.program.work();
     assert_eq!(stage.bento.calls().len(), 3);
+    assert_eq!(stage.rows_kept(), "0");
+}
+
+/// Seconds that Bento asks for, or a minute after a 429 without them; a server that is down is given at least what it asks
+/// for.
+#[test]
+fn what_bento_asks_for_is_waited_for() {
+    let unavailable = |seconds: u32| {
+        let Fault::Status { headers, body, .. } = Fault::too_many(Some(seconds)) else {
+            unreachable!("too many calls is a status");
+        };
+        Fault::Status {
+            status: 503,
+            headers,
+            body,
+        }
+    };
+    let table = [
+        (Fault::too_many(Some(7)), 0, 7, 7),
+        (Fault::too_many(None), 0, 60, 60),
+        (unavailable(300), 1, 300, 300),
+        (unavailable(7), 1, 27, 33),
+    ];
+    for (fault, attempts, least, most) in table {
+        let stage = stage();
+        stage
+            .bento
+            .world()
+            .scripts
+            .push(Script::once(fault.clone()));
+        assert_eq!(stage.run("update_tags", SUE).result(), "queued");
+        // The row was claimed in the packet that stored it.
+        let row = format!(
+            "SELECT CONCAT_WS(' ', attempts, due - came BETWEEN {} AND {}) FROM wp_bento_webhooks_inbox",
+            least * 1000,
+            most * 1000 + 2000
+        );
+        assert_eq!(stage.value(&row), format!("{attempts} 1"), "{fault:?}");
+        let paused = stage.value("SELECT paused > 0 FROM wp_bento_webhooks_state");
+        assert_eq!(paused == "1", attempts == 0, "{fault:?}");
+    }
+}
+
+/// What is sent back to Bento is a call like any other, whether the sender waits or the worker sends it.
+#[test]
+fn what_goes_back_to_bento_waits_out_a_429_without_an_attempt() {
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let stage = stage_with(&given, |world| {
+        let limited = |wait, skip| Script {
+            fault: Fault::too_many(wait),
+            skip,
+            times: 1,
+        };
+        world.scripts = vec![limited(Some(7), 1), limited(None, 2)];
+    });
+    let answer = stage.run("add", NORA);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let row = "SELECT CONCAT_WS(' ', attempts, lease, buried) FROM wp_bento_webhooks_inbox";
+    let now = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
+    for (calls, pause) in [(2, 7_000), (3, 60_000)] {
+        assert_eq!(stage.bento.calls().len(), calls);
+        assert_eq!(stage.value(row), "0 0 0");
+        let paused = format!(
+            "SELECT paused - {now} BETWEEN {} AND {pause} FROM wp_bento_webhooks_state",
+            pause - 6_500
+        );
+        assert_eq!(stage.value(&paused), "1", "call {calls}");
+        assert_eq!(stage.run("update_tags", SUE).result(), "queued");
+        stage.command(&["work", "--now"]);
+        assert_eq!(stage.bento.calls().len(), calls, "Bento is left alone");
+        stage
+            .site
+            .sql(&["DELETE FROM wp_bento_webhooks_inbox WHERE kind = 0"]);
+        stage.site.sql(&TIME_PASSES);
+        stage.command(&["work", "--now"]);
+    }
+    assert_eq!(stage.bento.calls().len(), 4);
+    assert_eq!(stage.rows_kept(), "0");
+    let failures = "SELECT COUNT(*) FROM wp_wpf_logging WHERE message LIKE 'Could not be sent%'";
+    assert_eq!(stage.value(failures), "0", "waiting is no failure");
+}
+
+#[test]
+fn what_goes_back_to_bento_waits_for_a_call_without_an_attempt() {
+    let given = json!({"changed_settings": {"return_password_field": ["", "generated_password"]}});
+    let mut stage = stage_with(&given, |_| {});
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1");
+    let answer = stage.run("add", NORA);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    let row = "SELECT CONCAT_WS(' ', attempts, lease, buried) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "0 0 0");
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.bento.calls().len(), 1);
+    stage.site.sql(&TIME_PASSES);
+    stage.command(&["work", "--now"]);
+    assert_eq!(stage.bento.calls().len(), 2);
     assert_eq!(stage.rows_kept(), "0");
 }
 
@@ -689,6 +785,69 @@ fn the_queue_is_shown_retried_and_dropped() {
     }
 }
 
+/// What the same writes to a terminal.
+fn at_terminal(stage: &Stage, arguments: &str) -> String {
+    let command = format!("'{}' {arguments}", stage.program.binary().display());
+    let output = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("BENTO_WEBHOOKS_WORDPRESS", stage.site.folder())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Without an end of its own it waits for what comes due later, too.
+#[test]
+fn at_a_terminal_the_worker_shows_how_far_it_is() {
+    let stage = stage_that_keeps_all();
+    stage.run("update_tags", SUE);
+    stage.run("add", NORA);
+    let later = "UPDATE wp_bento_webhooks_inbox SET due = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 + 1500 ORDER BY id DESC LIMIT 1";
+    stage.site.sql(&[later]);
+    let said = at_terminal(&stage, "work --until-empty");
+    let bar = |length: usize| format!("\r[{:<30}] ", "#".repeat(length));
+    let steps = [
+        format!("{}0 of 2 ", bar(0)),
+        format!("{}1 of 2 ", bar(15)),
+        format!("{}1 of 2, next in ", bar(15)),
+        format!("{}2 of 2 ", bar(30)),
+        "\n2 done, 0 later.".to_owned(),
+    ];
+    let mut rest = said.as_str();
+    for step in &steps {
+        let (_, after) = rest
+            .split_once(step)
+            .unwrap_or_else(|| panic!("{step:?} in {said:?}"));
+        rest = after;
+    }
+    assert_eq!(rest.trim(), "");
+    assert_eq!(stage.rows_kept(), "0");
+}
+
+/// What waits is counted for a bar that is shown, and for nothing else.
+#[test]
+fn a_worker_that_nobody_watches_counts_nothing() {
+    let stage = stage_that_keeps_all();
+    stage.site.database.record_statements();
+    let counts = |work: &dyn Fn()| {
+        stage.run("update_tags", SUE);
+        work();
+        assert_eq!(stage.rows_kept(), "0");
+        let statements = stage.site.database.statements();
+        let counts = |text: &str| text.contains("SUM(buried");
+        statements
+            .iter()
+            .filter(|statement| counts(&statement.text))
+            .count()
+    };
+    assert_eq!(counts(&|| stage.program.work()), 0);
+    assert_eq!(counts(&|| drop(at_terminal(&stage, "work --now"))), 1);
+}
+
 #[test]
 fn what_is_running_cannot_be_dropped() {
     let stage = stage();
@@ -713,6 +872,19 @@ fn an_older_program_leaves_a_newer_table_alone() {
     assert_eq!(answer.status, 503, "{answer}");
     assert!(answer.stderr.contains("newer bento-webhooks"), "{answer}");
     assert_eq!(stage.rows_kept(), "0");
+    stage.site.sql(&["INSERT INTO wp_bento_webhooks_inbox (kind, person, action, contact, came, due) VALUES (0, '', 1, 'new', 0, 0)"]);
+    for command in [
+        &["work", "--now"][..],
+        &["queue"],
+        &["retry", "1"],
+        &["drop", "1"],
+    ] {
+        let (code, _, error) = stage.command(command);
+        assert_eq!(code, 1, "{command:?}");
+        assert!(error.contains("newer bento-webhooks"), "{error}");
+    }
+    let row = "SELECT CONCAT_WS(' ', attempts, due) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "0 0");
 }
 
 /// Whoever makes the tables may be killed between two of them; a dump may have been restored without rows.

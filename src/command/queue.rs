@@ -140,6 +140,7 @@ fn each_site(
         let asked = |number: &u64| arguments.site.is_none_or(|asked| asked == *number);
         for number in numbers.into_iter().filter(asked) {
             site.place(&Whereabouts::Number(number))?;
+            site.check_inbox()?;
             visit(&mut site, number, config.own().calls_per_minute())?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::{say, wrong_use};
 use crate::inbox::Token;
 use crate::outcome::Ending;
-use crate::receive::{self, Life, Work, Worked};
+use crate::receive::{self, Life, Watched, Work, Worked};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -51,6 +51,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> ExitCode {
     if arguments.has("--after-answer") {
         std::thread::sleep(AFTER_ANSWER);
     }
+    let mut progress = Progress::new();
     let work = Work {
         site: arguments.site,
         place,
@@ -59,8 +60,11 @@ pub(super) fn run(arguments: Vec<OsString>) -> ExitCode {
             (false, true) => Life::Now,
             (false, false) => Life::Short,
         },
+        watched: match progress.terminal {
+            true => Watched::AtTerminal,
+            false => Watched::ByNobody,
+        },
     };
-    let mut progress = Progress::new();
     let result = arguments
         .with_environment(|env| receive::work(env, &work, &mut |worked| progress.show(worked)));
     progress.end();

@@ -2,11 +2,10 @@
 //! the worker when that fails.
 
 use super::credentials::Credentials;
-use super::job::{Job, spread};
-use super::token;
+use super::job::{Job, conclude};
 use crate::bento::Bento;
 use crate::clock::Clock;
-use crate::inbox::{self, Errand, Mark, Next, Parcel};
+use crate::inbox::{Errand, Lease};
 use crate::log::{Entry, Level, Source, Who};
 use crate::mail::{self, Failure};
 use crate::outcome::{Fault, Trouble};
@@ -39,14 +38,14 @@ pub(super) fn fields(plan: &Plan, user: u64, uuid: &str, fresh: &Credentials) ->
     })
 }
 
-/// An errand as a row that we hold.
-pub(super) fn parcel(errand: Errand) -> Parcel {
-    let token = token();
-    Parcel {
-        mark: Mark::of(&token.hex()),
-        token,
-        errand,
-    }
+/// An errand and the row that keeps it; none where webhooks are not kept.
+pub(super) type Parcel = (Errand, Option<Lease>);
+
+/// Errands and the rows that were made for them, if any.
+pub(super) fn parcels(errands: Vec<Errand>, leases: Vec<Lease>) -> Vec<Parcel> {
+    let mut leases = leases.into_iter();
+    let parcel = |errand| (errand, leases.next());
+    errands.into_iter().map(parcel).collect()
 }
 
 impl Job<'_, '_> {
@@ -58,25 +57,20 @@ impl Job<'_, '_> {
         bento: &Bento<'_>,
     ) -> Option<String> {
         let mut remarks = Vec::new();
-        for parcel in parcels {
-            let sent = self.deliver(&parcel.errand, bento);
-            let entry = entry(&parcel.errand, sent.as_ref().err());
-            self.note(user, entry.as_slice());
-            let has_inbox = self.site.has_inbox();
-            let kept = match &sent {
-                _ if !has_inbox => Ok(()),
-                Ok(()) => self.site.delivered(&parcel),
-                Err(trouble) => {
-                    self.left = true;
-                    self.site
-                        .undelivered(&parcel, first_wait(), &trouble.to_string())
-                }
-            };
-            // What cannot be ended now is found by the worker when the lease has run out.
-            self.left |= kept.is_err();
-            if let Err(trouble) = &sent {
-                let again = has_inbox && !trouble.is_lasting();
-                remarks.push(missed(&parcel.errand, again));
+        for (errand, lease) in parcels {
+            let sent = self.deliver(&errand, bento);
+            let failure = sent.as_ref().err();
+            if lease.is_none() || !failure.is_some_and(Trouble::is_waiting) {
+                let entry = entry(&errand, failure);
+                self.note(user, entry.as_slice());
+            }
+            if let Some(lease) = &lease {
+                // What cannot be ended now is found by the worker when the lease has run out.
+                self.left |= !matches!(conclude(self.site, lease, failure), Ok(None));
+            }
+            if let Some(trouble) = failure {
+                let again = lease.is_some() && !trouble.is_lasting();
+                remarks.push(missed(&errand, again));
             }
         }
         (!remarks.is_empty()).then(|| remarks.join("; "))
@@ -176,12 +170,4 @@ fn missed(errand: &Errand, again: bool) -> String {
         _ => "; use \"Lost your password?\"",
     };
     format!("{what}{then}")
-}
-
-/// Milliseconds to the second attempt.
-fn first_wait() -> u64 {
-    match inbox::next(0, 1, None, spread()) {
-        Next::At(wait) => wait,
-        Next::Never => 0,
-    }
 }

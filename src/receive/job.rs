@@ -5,7 +5,7 @@ use super::write::{Fetched, Written};
 use crate::bento::{Bento, Sought, Subscriber};
 use crate::clean::Cleaner;
 use crate::inbox::{self, Fate, Lease, Millis, Next};
-use crate::outcome::{Ending, Fault, Later, Outcome, Trouble};
+use crate::outcome::{Ending, Later, Outcome, Trouble};
 use crate::plan::{Link, Repertoire};
 use crate::settings::{Settings, TagNames};
 use crate::site::{Call, Found, Place, Share, Site};
@@ -17,10 +17,6 @@ use rand::rngs::SysRng;
 
 /// How often we start over when a user appears, vanishes or is written between asking Bento and locking.
 const TRIES: usize = 3;
-/// Seconds to leave Bento alone after a 429 that does not say how long.
-const PAUSE: u32 = 60;
-/// Longest pause that Bento may ask for, in seconds.
-const LONGEST_PAUSE: u32 = 3600;
 
 /// One webhook being worked on.
 pub(super) struct Job<'s, 'a> {
@@ -37,7 +33,7 @@ pub(super) struct Job<'s, 'a> {
     pub(super) asked: Millis,
     /// The call that the claim has granted.
     granted: bool,
-    /// Whether something is left in the inbox.
+    /// Whether something about this person is left in the inbox.
     pub(super) left: bool,
 }
 
@@ -72,29 +68,23 @@ impl<'s, 'a> Job<'s, 'a> {
         self.granted = true;
     }
 
-    /// Whether something about this person is left in the inbox.
-    pub(super) fn leaves_work(&self) -> bool {
-        self.left
-    }
-
     /// Works on a row of the inbox and ends it, whatever happens.
     pub(super) fn run(&mut self, found: Option<Found>, bento: &Bento<'_>) -> Outcome {
         let outcome = match self.work(found, bento) {
             Ok(outcome) => outcome,
             Err(trouble) => {
-                self.postpone(&trouble);
+                self.end(Some(&trouble));
                 self.outcome(None, Ending::Queued(Later::After(trouble)))
             }
         };
-        self.end();
+        self.end(None);
         outcome
     }
 
-    /// Ends the row if it still is ours. What cannot be ended now is done again when the lease has run out: nothing will be
-    /// left to do then.
-    pub(super) fn end(&mut self) {
+    /// Ends the row if it still is ours. What cannot be ended now is done again when the lease has run out.
+    pub(super) fn end(&mut self, failure: Option<&Trouble>) {
         if let Some(lease) = self.lease.take() {
-            self.left |= self.site.end(&Fate::Done(&lease)).is_err();
+            self.left |= !matches!(conclude(self.site, &lease, failure), Ok(None));
         }
     }
 
@@ -237,38 +227,32 @@ impl<'s, 'a> Job<'s, 'a> {
         Ok(granted.is_some())
     }
 
-    /// Puts the row off after a failure, or buries it.
-    fn postpone(&mut self, trouble: &Trouble) {
-        let Some(lease) = self.lease.take() else {
-            return;
-        };
-        let now = lease.since;
-        let why = trouble.to_string();
-        let (wait, fault) = match trouble {
-            Trouble::Bento { wait, fault, .. } => (*wait, *fault),
-            _ => (None, Fault::Passing),
-        };
-        let pause = wait.unwrap_or(PAUSE).clamp(1, LONGEST_PAUSE);
-        let fate = match fault {
-            Fault::Limited => Fate::Uncounted(&lease, now + u64::from(pause) * 1000, &why),
-            Fault::Spent => Fate::Uncounted(&lease, now, &why),
-            Fault::Lasting => Fate::Buried(&lease, &why),
-            Fault::Passing => match inbox::next(now, lease.attempt, wait, spread()) {
-                Next::At(at) => Fate::Later(&lease, at, &why),
-                Next::Never => Fate::Buried(&lease, &why),
-            },
-        };
-        self.left = true;
-        // What cannot be written now is tried again when the lease has run out.
-        let _ = self.site.end(&fate);
-        if fault == Fault::Limited {
-            let _ = self.site.pause(pause);
-        }
-    }
-
     pub(super) fn outcome(&self, user_id: Option<u64>, ending: Ending) -> Outcome {
         outcome(&self.webhook, user_id, ending)
     }
+}
+
+/// Ends the row of an attempt: it is done, or tried again, or buried. What comes next, unless it is done.
+pub(super) fn conclude(
+    site: &mut Site<'_>,
+    lease: &Lease,
+    failure: Option<&Trouble>,
+) -> Result<Option<Next>, Trouble> {
+    let Some(trouble) = failure else {
+        return site.end(&Fate::Done(lease)).map(|()| None);
+    };
+    let next = inbox::after(lease, trouble, spread());
+    let why = trouble.to_string();
+    let fate = match next {
+        Next::At(at) => Fate::Later(lease, at, &why),
+        Next::Uncounted(at) => Fate::Uncounted(lease, at, &why),
+        Next::Never => Fate::Buried(lease, &why),
+    };
+    let ended = site.end(&fate);
+    if let Some(seconds) = inbox::pause(trouble) {
+        site.pause(seconds)?;
+    }
+    ended.map(|()| Some(next))
 }
 
 /// Up to a tenth more or less, in thousandths.

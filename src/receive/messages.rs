@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::site::Site;
 use crate::translations::Languages;
+use crate::webhook::{Action, Webhook};
 use crate::wp_config::Config;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
@@ -34,7 +35,7 @@ pub(super) struct ResetKey {
 
 impl ResetKey {
     /// A key from the operating system's generator, hashed in the release's form.
-    pub(super) fn new(form: Form, now: Clock) -> ResetKey {
+    fn new(form: Form, now: Clock) -> ResetKey {
         let key = password::generate(KEY_LENGTH, &mut UnwrapErr(SysRng));
         let hash = password::hash_key(&key, form, &mut UnwrapErr(SysRng));
         ResetKey {
@@ -55,13 +56,32 @@ pub(super) struct Desk<'a> {
     pub(super) config: &'a Config,
     pub(super) settings: &'a Settings,
     /// Whether the request came over https.
-    pub(super) secure: bool,
+    secure: bool,
     pub(super) now: Clock,
     /// The key for the welcome of a new user, if there shall be one.
     pub(super) reset_key: Option<ResetKey>,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    /// The desk for one webhook, as it is now; a new user's link takes a hash in this form.
+    pub(super) fn new(
+        config: &'a Config,
+        settings: &'a Settings,
+        webhook: &Webhook,
+        form: Form,
+    ) -> Desk<'a> {
+        let now = Clock::now();
+        let is_wanted = webhook.welcome || settings.send_welcome_email;
+        let welcomes = webhook.action == Action::Add && is_wanted;
+        Desk {
+            config,
+            settings,
+            secure: webhook.secure,
+            now,
+            reset_key: welcomes.then(|| ResetKey::new(form, now)),
+        }
+    }
+
     /// What is due once the plan for user number `id` is committed; its log learns about it. `old_email` is the address
     /// that an existing user has had.
     pub(super) fn compose(

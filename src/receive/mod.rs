@@ -4,6 +4,7 @@
 //! (`worker.rs`). It is stored before Bento is asked; from then on it is answered with 200 whatever happens, because it
 //! will be done.
 
+mod attempt;
 mod credentials;
 mod errands;
 mod job;
@@ -13,7 +14,7 @@ mod start;
 mod worker;
 mod write;
 
-pub use worker::{Life, Work, Worked, work};
+pub use worker::{Life, Watched, Work, Worked, work};
 
 use crate::bento::{Account, Bento};
 use crate::cgi::{self, Environment, Request};
@@ -162,10 +163,16 @@ impl<'s, 'a> Visit<'s, 'a> {
         if !self.site.has_inbox() {
             return self.job(webhook).work(found, &bento);
         }
-        let stored = self.site.store(&mark, &webhook, self.limits(), token())?;
+        let stored = match self.site.store(&mark, &webhook, self.limits(), token()) {
+            Err(_) if !self.site.has_inbox() => return self.job(webhook).work(found, &bento),
+            stored => stored?,
+        };
         STORED.store(true, Ordering::SeqCst);
-        let (ending, others) = match stored {
-            Stored::Waiting(why, others) => (Ending::Queued(later(why)), others),
+        let (ended, others) = match stored {
+            Stored::Waiting(why, others) => {
+                let ending = Ending::Queued(later(why));
+                (outcome(&webhook, None, ending), others)
+            }
             Stored::Claimed {
                 lease,
                 webhook: joined,
@@ -173,29 +180,18 @@ impl<'s, 'a> Visit<'s, 'a> {
             } => {
                 let mut job = self.job(joined);
                 job.hold(lease, Share::Live);
-                let outcome = job.run(found, &bento);
-                // A worker who was there may have left, seeing that this row was held.
-                let others = if job.leaves_work() {
-                    Others::Due
-                } else {
-                    others
-                };
-                self.find_worker(others);
-                return Ok(Outcome {
+                let ended = Outcome {
                     action: Some(webhook.action.name()),
-                    ..outcome
-                });
+                    ..job.run(found, &bento)
+                };
+                // A worker who was there may have left, seeing that this row was held.
+                (ended, if job.left { Others::Due } else { others })
             }
         };
-        self.find_worker(others);
-        Ok(outcome(&webhook, None, ending))
-    }
-
-    /// Starts the worker if rows are left and nobody is there. What goes wrong here is mended by the next webhook.
-    fn find_worker(&mut self, others: Others) {
         if others == Others::Due {
             start::worker(self.site, self.config, self.place);
         }
+        Ok(ended)
     }
 
     fn job(&mut self, webhook: Webhook) -> Job<'_, 'a> {

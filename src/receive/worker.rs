@@ -1,7 +1,7 @@
 //! The worker: what was kept is done, row by row, by the same steps as a webhook whose sender waits.
 
 use super::errands;
-use super::job::spread;
+use super::job::conclude;
 use super::{CALL_TIME, Visit, configure, start, token};
 use crate::bento::Bento;
 use crate::cgi::Environment;
@@ -39,6 +39,17 @@ pub struct Work {
     pub place: Option<Token>,
     /// How long.
     pub life: Life,
+    /// Who watches.
+    pub watched: Watched,
+}
+
+/// Who watches a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Somebody who wants to know how much there is to do.
+    AtTerminal,
+    /// Nobody: that costs a look into the inbox.
+    ByNobody,
 }
 
 /// What a worker has done.
@@ -89,8 +100,10 @@ pub fn work(
             continue;
         }
         site.clear_graves()?;
-        let overview = site.overview(config.own().calls_per_minute())?;
-        (shift.watch)(&Worked::Begun(overview.waiting + overview.running));
+        if work.watched == Watched::AtTerminal {
+            let overview = site.overview(config.own().calls_per_minute())?;
+            (shift.watch)(&Worked::Begun(overview.waiting + overview.running));
+        }
         let settings = site.settings(&place)?;
         let mut visit = Visit {
             site: &mut site,
@@ -195,7 +208,7 @@ impl Visit<'_, '_> {
         let found = job.find()?;
         if job.settings.staging {
             let outcome = job.stay_out(found.as_ref());
-            job.end();
+            job.end(None);
             return Ok(outcome);
         }
         Ok(job.run(found, &bento))
@@ -205,24 +218,10 @@ impl Visit<'_, '_> {
     fn errand(&mut self, lease: &Lease, errand: &Errand) -> Result<Result<(), Trouble>, Trouble> {
         let bento = Bento::new(self.account(), self.deadline)?;
         let sent = errands::deliver(errand, &bento, self.config, MAIL_TIME);
-        let why = sent.as_ref().err().map(Trouble::to_string);
-        let why = why.as_deref().unwrap_or_default();
-        let wait = match &sent {
-            Err(Trouble::Bento { wait, .. }) => *wait,
-            _ => None,
-        };
-        let fate = match (
-            &sent,
-            inbox::next(lease.since, lease.attempt, wait, spread()),
-        ) {
-            (Ok(()), _) => Fate::Done(lease),
-            (Err(trouble), _) if trouble.is_lasting() => Fate::Buried(lease, why),
-            (Err(_), Next::Never) => Fate::Buried(lease, why),
-            (Err(_), Next::At(at)) => Fate::Later(lease, at, why),
-        };
-        self.site.end(&fate)?;
-        if !matches!(fate, Fate::Later(..)) {
-            let entry = errands::entry(errand, sent.as_ref().err());
+        let failure = sent.as_ref().err();
+        let next = conclude(self.site, lease, failure)?;
+        if matches!(next, None | Some(Next::Never)) {
+            let entry = errands::entry(errand, failure);
             if let Some(entry) = entry {
                 self.note(errand.user(), &entry);
             }

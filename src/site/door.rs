@@ -7,7 +7,7 @@
 //! round trip.
 
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
-use super::{Reply, Site, Statement, number_column};
+use super::{OwnTables, Reply, Site, Statement, number_column};
 use crate::inbox::{Lease, Mark, Millis, Task, Token};
 use crate::outcome::Trouble;
 use crate::webhook::Webhook;
@@ -76,10 +76,8 @@ pub enum Stored {
 /// Whether the worker is needed for what is left in the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
-    /// No: nothing is left, or a worker is there.
+    /// No: nothing is due, or a worker is there.
     Cared,
-    /// Nothing else is due, but nobody is there.
-    Alone,
     /// Rows are due and nobody is there.
     Due,
 }
@@ -110,7 +108,8 @@ pub enum Turn {
 }
 
 impl Site<'_> {
-    /// Stores a webhook and claims it if the limits allow: one round trip. Errs only when it could not be stored.
+    /// Stores a webhook and claims it if the limits allow: one round trip. Errs only when it could not be stored; where the
+    /// right to is missing, webhooks are not kept from then on.
     pub fn store(
         &mut self,
         mark: &Mark,
@@ -123,18 +122,22 @@ impl Site<'_> {
             "SET @id = LAST_INSERT_ID()".into(),
         ];
         if webhook.background {
-            statements.push(self.seeing_others());
+            statements.push(self.seeing_worker());
         } else {
             statements.extend(self.claiming(limits, token));
         }
         let mut attempt = 1;
         let replies = loop {
+            self.open = true;
             let failure = match self.send(&statements) {
                 Ok(replies) => break replies,
                 Err(failure) => failure,
             };
-            let _ = self.run("ROLLBACK");
+            self.roll_back();
             let at = failure.at;
+            if at == 0 && failure.is_denied() {
+                self.own = OwnTables::Refused;
+            }
             match Trouble::from(failure) {
                 // The row is there: whoever passes the door next will find it.
                 _ if at > 0 => return Ok(Stored::Waiting(Why::Asked, Others::Due)),
@@ -144,6 +147,7 @@ impl Site<'_> {
                 trouble => return Err(trouble),
             }
         };
+        self.open = false;
         let seen = replies.iter().find(|reply| !reply.rows.is_empty());
         Ok(
             seen.map_or(Stored::Waiting(Why::Asked, Others::Due), |seen| {
@@ -179,9 +183,9 @@ impl Site<'_> {
     }
 
     /// What [`read_stored`] reads when the row is not to be claimed.
-    fn seeing_others(&self) -> Statement {
+    fn seeing_worker(&self) -> Statement {
         format!(
-            "SELECT 0 AS claimed, 1 AS free, 0 AS held, 1 AS asked, 1 AS others, worker > {NOW} AS worker FROM `{}` WHERE id = 1",
+            "SELECT 0 AS claimed, 1 AS free, 0 AS held, 1 AS asked, worker > {NOW} AS worker FROM `{}` WHERE id = 1",
             self.tables.state
         )
         .into()
@@ -372,10 +376,9 @@ pub(super) fn recent(list: &[u8], now: Millis) -> u32 {
 
 fn read_stored(seen: &Reply, token: Token) -> Stored {
     let is = |name: &str| seen.number(name) == 1;
-    let others = match (is("worker"), is("others")) {
-        (true, _) => Others::Cared,
-        (false, false) => Others::Alone,
-        (false, true) => Others::Due,
+    let others = |due: bool| match due && !is("worker") {
+        true => Others::Due,
+        false => Others::Cared,
     };
     let row = seen.rows.first().filter(|_| is("claimed"));
     if let Some(row) = row
@@ -385,19 +388,14 @@ fn read_stored(seen: &Reply, token: Token) -> Stored {
         return Stored::Claimed {
             lease,
             webhook,
-            others,
+            others: others(is("others")),
         };
     }
-    let others = if others == Others::Alone {
-        Others::Due
-    } else {
-        others
-    };
     let why = match () {
         () if is("asked") => Why::Asked,
         () if is("held") => Why::Person,
         () if !is("free") => Why::Calls,
         () => Why::Crowd,
     };
-    Stored::Waiting(why, others)
+    Stored::Waiting(why, others(true))
 }

@@ -1,11 +1,9 @@
 //! What doctor asks of the database; no row is changed.
 
+use super::trouble::is_denied;
 use super::{Site, number_column, text_column, trouble};
 use crate::outcome::Trouble;
-use mysql::Error;
 
-/// A right is missing: on the table, on a column, on the database.
-const NO_RIGHT: [u16; 3] = [1142, 1143, 1044];
 /// Most groups of users that are listed.
 const MOST_SHARES: usize = 20;
 
@@ -95,7 +93,7 @@ impl Site<'_> {
             for (right, statement) in tries {
                 match self.run(&statement) {
                     Ok(_) => {}
-                    Err(Error::MySqlError(error)) if NO_RIGHT.contains(&error.code) => {
+                    Err(error) if is_denied(&error) => {
                         missing.push(format!("{right} on {name}"));
                     }
                     Err(error) => return Err(trouble(error)),

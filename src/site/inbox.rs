@@ -4,7 +4,7 @@
 //! Bento go through `door.rs`, one at a time.
 
 use super::{Found, OwnTables, Reply, Site, Statement, column, number_column, text_column, users};
-use crate::inbox::{Claim, Errand, Fate, Lease, Mark, Millis, Parcel, Task};
+use crate::inbox::{Claim, Errand, Fate, Lease, Mark, Millis, Task};
 use crate::outcome::Trouble;
 use crate::text::hex;
 use crate::webhook::{Action, Email, Person, Webhook};
@@ -42,13 +42,13 @@ impl Site<'_> {
             person.email.as_ref().map(|email| email.as_str()),
         );
         // The row before the user: when a row is gone, the user it was about can be seen.
-        let mut statements = vec![
-            format!("SELECT version FROM `{}` WHERE id = 1", self.tables.state).into(),
-            self.finding_row(person),
-        ];
+        let mut statements = vec![self.reading_version(), self.finding_row(person)];
         statements.extend(self.finding(id, email));
         let replies = match self.send(&statements) {
-            Err(failure) if failure.at < 2 && failure.is_missing_table() => {
+            // Who has no right to a table is not told that it is missing.
+            Err(failure)
+                if failure.at < 2 && (failure.is_missing_table() || failure.is_denied()) =>
+            {
                 let users = statements.split_off(2);
                 let mut replies = vec![Reply::default(), Reply::default()];
                 replies.extend(self.send(&users)?);
@@ -59,7 +59,7 @@ impl Site<'_> {
         match replies.first() {
             Some(version) if !version.rows.is_empty() => check_version(version)?,
             // Whoever made the table was killed before its row was written.
-            _ => self.make_tables()?,
+            _ => drop(self.prepare()?),
         }
         let waiting = replies.get(1).and_then(|reply| reply.rows.first());
         let users = replies.get(2..).unwrap_or_default();
@@ -92,10 +92,21 @@ impl Site<'_> {
         .into()
     }
 
-    /// Sees to our tables; false when the database user may not make them.
+    /// Sees to our tables; false when the database user may not make them. Who comes while others make them waits for them,
+    /// and may wait in vain the first time.
     pub fn prepare(&mut self) -> Result<bool, Trouble> {
-        self.make_tables()?;
+        self.transaction(&mut |site| site.make_tables())?;
         Ok(self.has_inbox())
+    }
+
+    /// Errs when our tables are those of a newer program.
+    pub fn check_inbox(&mut self) -> Result<(), Trouble> {
+        let replies = self.send(&[self.reading_version()])?;
+        replies.first().map_or(Ok(()), check_version)
+    }
+
+    fn reading_version(&self) -> Statement {
+        format!("SELECT version FROM `{}` WHERE id = 1", self.tables.state).into()
     }
 
     /// Makes our tables where they are missing; remembers when the database user may not.
@@ -147,16 +158,19 @@ impl Site<'_> {
                  worked BIGINT UNSIGNED NOT NULL DEFAULT 0\
                  ) ENGINE=InnoDB"
             ),
-            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')"),
         ];
+        let filling =
+            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')");
         // One by one: a statement that makes a table commits by itself.
-        for statement in statements {
-            match self.send(&[statement.into()]) {
+        let mut packets: Vec<Vec<Statement>> = statements.map(|made| vec![made.into()]).into();
+        packets.push(vec![filling.into(), self.reading_version()]);
+        for packet in packets {
+            match self.send(&packet) {
                 Err(failure) if failure.is_denied() => {
                     self.own = OwnTables::Refused;
                     return Ok(());
                 }
-                result => result?,
+                replies => replies?.get(1).map_or(Ok(()), check_version)?,
             };
         }
         Ok(())
@@ -197,23 +211,30 @@ impl Site<'_> {
         .into()
     }
 
-    /// The statement that stores an errand as a row that is held already.
-    pub(super) fn keeping(&self, parcel: &Parcel) -> Statement {
-        let kind = if parcel.errand.calls_bento() {
-            CALL
-        } else {
-            FREE
-        };
-        let body = serde_json::to_vec(&parcel.errand).unwrap_or_default();
+    /// The statement that stores an errand, the `number`th of a webhook, as a row that is held by who holds the webhook.
+    pub(super) fn keeping(&self, errand: &Errand, number: usize, lease: &Lease) -> Statement {
+        let kind = if errand.calls_bento() { CALL } else { FREE };
+        let body = serde_json::to_vec(errand).unwrap_or_default();
+        let token = lease.token.hex();
         format!(
             "INSERT INTO `{}` (kind, person, body, came, due, attempts, token, lease) \
-             VALUES ({kind}, X'{}', X'{}', {NOW}, {NOW}, 1, X'{}', {NOW} + {LEASE})",
+             VALUES ({kind}, X'{}', X'{}', {NOW}, {NOW}, 1, X'{token}', {NOW} + {LEASE})",
             self.tables.inbox,
-            parcel.mark.hex(),
+            Mark::of(&format!("{token} {number}")).hex(),
             hex(&body),
-            parcel.token.hex(),
         )
         .into()
+    }
+
+    /// The lease on an errand that has been stored under this number.
+    pub(super) fn kept(id: u64, lease: &Lease) -> Lease {
+        Lease {
+            id,
+            version: 1,
+            attempt: 1,
+            stored: lease.since,
+            ..*lease
+        }
     }
 
     /// The statement that confirms a claim and holds it to the end of the transaction.
@@ -238,33 +259,23 @@ impl Site<'_> {
             let short: String = reason.chars().take(60).collect();
             format!("reason = {}", blob(&short))
         };
-        let (lease, change) = match fate {
-            Fate::Done(lease) => {
-                return format!(
-                    "DELETE FROM `{inbox}` WHERE id = {} AND token = X'{}' AND version = {}",
-                    lease.id,
-                    lease.token.hex(),
-                    lease.version
-                )
-                .into();
+        let lease = fate.lease();
+        let held = format!("id = {} AND token = X'{}'", lease.id, lease.token.hex());
+        let change = match fate {
+            Fate::Done(_) => {
+                let version = lease.version;
+                return format!("DELETE FROM `{inbox}` WHERE {held} AND version = {version}")
+                    .into();
             }
-            Fate::Again(lease) => (lease, format!("attempts = 0, due = {NOW}")),
-            Fate::Later(lease, at, why) => (lease, format!("due = {at}, {}", reason(why))),
-            Fate::Uncounted(lease, at, why) => (
-                lease,
-                format!(
-                    "attempts = GREATEST(attempts, 1) - 1, due = {at}, {}",
-                    reason(why)
-                ),
-            ),
-            Fate::Buried(lease, why) => (lease, format!("buried = {NOW}, {}", reason(why))),
+            Fate::Again(_) => format!("attempts = 0, due = {NOW}"),
+            Fate::Later(_, at, why) => format!("due = {at}, {}", reason(why)),
+            Fate::Uncounted(_, at, why) => {
+                let attempts = "GREATEST(attempts, 1) - 1";
+                format!("attempts = {attempts}, due = {at}, {}", reason(why))
+            }
+            Fate::Buried(_, why) => format!("buried = {NOW}, {}", reason(why)),
         };
-        format!(
-            "UPDATE `{inbox}` SET {released}, {change} WHERE id = {} AND token = X'{}'",
-            lease.id,
-            lease.token.hex()
-        )
-        .into()
+        format!("UPDATE `{inbox}` SET {released}, {change} WHERE {held}").into()
     }
 
     /// Keeps the whole list of tags, as Bento has it, for those who may not ask for it again within a minute.
@@ -295,31 +306,6 @@ impl Site<'_> {
             statements.push(self.ending(&Fate::Again(lease)));
         }
         self.send(&statements)?;
-        Ok(())
-    }
-
-    /// Ends an errand that has been sent right after it was written.
-    pub fn delivered(&mut self, parcel: &Parcel) -> Result<(), Trouble> {
-        let statement = format!("DELETE FROM `{}` WHERE {}", self.tables.inbox, held(parcel));
-        self.send(&[statement.into()])?;
-        Ok(())
-    }
-
-    /// Leaves an errand that could not be sent to the worker.
-    pub fn undelivered(
-        &mut self,
-        parcel: &Parcel,
-        wait: Millis,
-        reason: &str,
-    ) -> Result<(), Trouble> {
-        let short: String = reason.chars().take(60).collect();
-        let statement = format!(
-            "UPDATE `{}` SET token = NULL, lease = 0, due = {NOW} + {wait}, reason = {} WHERE {}",
-            self.tables.inbox,
-            blob(&short),
-            held(parcel)
-        );
-        self.send(&[statement.into()])?;
         Ok(())
     }
 
@@ -394,19 +380,6 @@ impl Site<'_> {
         self.send(&[statement.into()])?;
         Ok(())
     }
-}
-
-fn held(parcel: &Parcel) -> String {
-    let kind = if parcel.errand.calls_bento() {
-        CALL
-    } else {
-        FREE
-    };
-    format!(
-        "kind = {kind} AND person = X'{}' AND token = X'{}'",
-        parcel.mark.hex(),
-        parcel.token.hex()
-    )
 }
 
 /// Whether our tables are those of this program.

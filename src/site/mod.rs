@@ -8,6 +8,9 @@
 //! `{prefix}bento_webhooks_lock` as the first statement of the transaction. A second writer waits for the row until the first one has committed; in a
 //! Galera cluster, where another node does not wait, it fails to certify at COMMIT (error 1213) and does everything again.
 //! So the lock holds over several web servers and nodes, and whatever engine WordPress's own tables use.
+//!
+//! **Packets.** Statements travel together, so that a whole transaction costs one or two round trips; on a cluster one by
+//! one ([`Site::together`] says why).
 
 mod contact_index;
 mod door;
@@ -35,15 +38,14 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trouble::{is_transient, trouble};
+use trouble::{is_denied, is_incomparable, is_missing_table, is_transient, trouble};
 
 /// How often a transaction is tried when it meets a deadlock or a lock wait, and after which time no more.
 const TRIES: u32 = 5;
 const TRYING_TIME: Duration = Duration::from_secs(3);
-/// Two texts whose charsets do not meet, in the words of `=`, `IN` and MySQL 8.
-const INCOMPARABLE: [u16; 5] = [1267, 1270, 1271, 3854, 3988];
 /// Bytes of statements that travel in one packet, unless a single one is longer: servers may take no more than 1 MiB.
 const PACKET: usize = 512 << 10;
 /// Time to wait for a connection where the server has none left.
@@ -107,6 +109,8 @@ pub struct Site<'a> {
     charset: Charset,
     /// Whether the session has been set up.
     ready: bool,
+    /// Whether the server is a node of a Galera cluster; known when the session has been set up.
+    cluster: bool,
     /// Whether a transaction is open.
     open: bool,
     own: OwnTables,
@@ -148,7 +152,7 @@ enum Forgive {
 impl Forgive {
     fn covers(self, error: &Error) -> bool {
         match (self, error) {
-            (Forgive::Incomparable, Error::MySqlError(error)) => INCOMPARABLE.contains(&error.code),
+            (Forgive::Incomparable, error) => is_incomparable(error),
             (Forgive::Courtesy | Forgive::Afterwards, Error::MySqlError(_)) => true,
             _ => false,
         }
@@ -202,12 +206,12 @@ struct Failure {
 impl Failure {
     /// Whether a table is missing.
     fn is_missing_table(&self) -> bool {
-        matches!(&self.error, Error::MySqlError(error) if error.code == 1146)
+        is_missing_table(&self.error)
     }
 
     /// Whether the database user lacks a right.
     fn is_denied(&self) -> bool {
-        matches!(&self.error, Error::MySqlError(error) if [1044, 1142, 1143, 1227].contains(&error.code))
+        is_denied(&self.error)
     }
 }
 
@@ -279,6 +283,7 @@ impl<'a> Site<'a> {
             tables,
             charset,
             ready: false,
+            cluster: false,
             open: false,
             own: OwnTables::Usable,
             silent: false,
@@ -335,34 +340,67 @@ impl<'a> Site<'a> {
         Ok(replies)
     }
 
-    /// Sends as many statements as fit into a packet of ordinary size, at least one.
+    /// Sends as many statements as may travel together, behind those that set up the session if it is a new one.
     fn send_some(
         &mut self,
         statements: &[Statement],
         replies: &mut Vec<Reply>,
     ) -> Result<(), Error> {
-        let mut packet = String::new();
-        for statement in statements {
-            if !packet.is_empty() && packet.len() + statement.sql.len() > PACKET {
-                break;
-            }
-            if !packet.is_empty() {
-                packet.push_str("; ");
-            }
-            packet.push_str(&statement.sql);
+        let set_up = if self.ready {
+            Vec::new()
+        } else {
+            self.session()
+        };
+        let together = self.together(statements);
+        let all = set_up.iter().chain(statements.iter().take(together));
+        let packet: Vec<&str> = all.map(|statement| statement.sql.as_str()).collect();
+        let mut answers = Vec::with_capacity(packet.len());
+        let mut result = self.exchange(&packet.join("; "), &mut answers);
+        if result.is_ok() && answers.len() < packet.len() {
+            // What was left unsaid may not have been done.
+            result = Err(Error::IoError(io::ErrorKind::UnexpectedEof.into()));
         }
-        if !self.ready {
-            packet = format!("{}; {packet}", self.session());
-        }
-        let mut result = self.conn.query_iter(packet)?;
-        if !self.ready {
-            drop(result.iter());
+        if !self.ready && !answers.is_empty() {
             self.ready = true;
+            self.cluster = answers
+                .get(1)
+                .is_some_and(|reply| reply.number("cluster") == 1);
+            if answers.len() == 1 && matches!(result, Err(Error::MySqlError(_))) {
+                // A server that does not know the question is no cluster; what stood behind it was not run.
+                return Ok(());
+            }
         }
+        replies.extend(answers.into_iter().skip(set_up.len()));
+        result
+    }
+
+    /// How many of the statements travel in the next packet.
+    ///
+    /// On a Galera cluster every one travels alone. When another node undoes a transaction, the server tells so at the end
+    /// of a packet only, and runs what is left in it each statement for itself: half a transaction would stay, without an
+    /// error. Whether the server is part of a cluster must therefore be known before a transaction begins.
+    fn together(&self, statements: &[Statement]) -> usize {
+        match (self.ready, self.open) {
+            (false, true) => 0,
+            (true, _) if self.cluster => 1,
+            _ => {
+                let mut length = 0;
+                let mut fits = |statement: &&Statement| {
+                    length += statement.sql.len();
+                    length <= PACKET
+                };
+                statements.iter().take_while(&mut fits).count().max(1)
+            }
+        }
+    }
+
+    /// Sends one packet and takes what each of its statements brings, up to the first failure.
+    fn exchange(&mut self, packet: &str, answers: &mut Vec<Reply>) -> Result<(), Error> {
+        let mut result = self.conn.query_iter(packet)?;
         while let Some(set) = result.iter() {
             let (affected, last_id) = (set.affected_rows(), set.last_insert_id());
             let rows = set.collect::<Result<Vec<Row>, Error>>()?;
-            replies.push(Reply {
+            answers.push(Reply {
                 rows,
                 affected,
                 last_id: last_id.unwrap_or_default(),
@@ -498,17 +536,21 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The session as WordPress's `wpdb` sets it, with our own waiting time and transactions.
-    fn session(&self) -> String {
+    /// The session as WordPress's `wpdb` sets it, with our own waiting time and transactions; and the question whether the
+    /// server is a node of a cluster, which MariaDB has a variable for and others only say in words.
+    fn session(&self) -> Vec<Statement> {
         // A server can be set up to greet everybody with another charset than the one that was asked for.
         let names = match self.charset.collate.as_str() {
             collate if collate.is_empty() || self.charset.is_unicode() => self.charset.name.clone(),
             collate => format!("{} COLLATE {collate}", self.charset.name),
         };
         // The last is for tables that a backup or an ALTER TABLE has locked.
-        format!(
+        let names = format!(
             "SET NAMES {names}, sql_mode = '', innodb_lock_wait_timeout = 2, lock_wait_timeout = 2"
-        )
+        );
+        let cluster = "SELECT @@version_comment LIKE '%wsrep%' OR @@version_comment LIKE '%cluster%' \
+                       /*M!100100 OR @@GLOBAL.wsrep_on */ AS cluster";
+        vec![names.into(), cluster.into()]
     }
 
     /// What the usermeta table can hold; asked only when a text goes beyond what every charset holds.

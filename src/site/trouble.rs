@@ -9,11 +9,31 @@ use std::io;
 /// innodb_snapshot_isolation), a lock wait, a full table of locks, a deadlock.
 const TRANSIENT: [u16; 4] = [1020, 1205, 1206, 1213];
 
+/// A right is missing: on the database, a table, a column, or for an act.
+const NO_RIGHT: [u16; 4] = [1044, 1142, 1143, 1227];
+/// Two texts whose charsets do not meet, in the words of `=`, `IN` and MySQL 8.
+const INCOMPARABLE: [u16; 5] = [1267, 1270, 1271, 3854, 3988];
+
 const NO_TLS: &str = "the TLS connection failed; check BENTO_WEBHOOKS_CA_FILE";
 
 /// Whether the same transaction may go through the next time.
 pub(super) fn is_transient(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if TRANSIENT.contains(&error.code))
+}
+
+/// Whether the database user lacks a right.
+pub(super) fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if NO_RIGHT.contains(&error.code))
+}
+
+/// Whether a table is missing.
+pub(super) fn is_missing_table(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if error.code == 1146)
+}
+
+/// Whether a column cannot hold the text that it was compared with.
+pub(super) fn is_incomparable(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if INCOMPARABLE.contains(&error.code))
 }
 
 /// The trouble behind an error.
@@ -63,7 +83,7 @@ fn server(code: u16) -> String {
         1115 | 1253 | 1273 => "the server does not know DB_CHARSET or DB_COLLATE in wp-config.php",
         1040 | 1203 | 1226 => "the server has no connection left",
         1146 => "a table is missing; check $table_prefix in wp-config.php",
-        1142 | 1143 => {
+        1142 | 1143 | 1227 => {
             "a right is missing; the user needs SELECT, INSERT, UPDATE, DELETE and CREATE"
         }
         1114 | 1021 | 3 => "the server's disk or table is full",

@@ -3,7 +3,7 @@
 use super::inbox::claim;
 use super::options::Counted;
 use super::{Forgive, Reply, Site, Statement, number_column, text_column, trouble};
-use crate::inbox::{Claim, Fate, Lease, Millis, Parcel};
+use crate::inbox::{Claim, Errand, Fate, Lease, Millis};
 use crate::log::{Entry, Level, Who};
 use crate::outcome::Trouble;
 use crate::password;
@@ -261,7 +261,8 @@ impl Site<'_> {
     }
 
     /// Writes everything that belongs together, ends or releases the claim, commits, and trims the log: one round trip.
-    pub fn close(&mut self, closing: &Closing<'_>) -> Result<(), Trouble> {
+    /// The leases are those on the errands, in their order; none where webhooks are not kept.
+    pub fn close(&mut self, closing: &Closing<'_>) -> Result<Vec<Lease>, Trouble> {
         let Closing {
             user, changes, log, ..
         } = *closing;
@@ -274,12 +275,22 @@ impl Site<'_> {
         if !self.silent {
             last.extend(self.logging(closing.rows, log));
         }
-        last.extend(closing.errands.iter().map(|errand| self.keeping(errand)));
-        last.extend(closing.fate.iter().map(|fate| self.ending(fate)));
+        let written = last.len();
+        if let Some(fate) = &closing.fate {
+            let errands = closing.errands.iter().enumerate();
+            last.extend(errands.map(|(number, errand)| self.keeping(errand, number, fate.lease())));
+            last.push(self.ending(fate));
+        }
         let trimming = self.measuring_log(log.logging);
         let replies = self.commit(last, trimming.into_iter().collect())?;
         self.trim_log(log.logging, replies.last());
-        Ok(())
+        let Some(fate) = &closing.fate else {
+            return Ok(Vec::new());
+        };
+        let errands = replies.iter().skip(written).take(closing.errands.len());
+        Ok(errands
+            .map(|reply| Site::kept(reply.last_id, fate.lease()))
+            .collect())
     }
 
     /// The statements that write rows into WP Fusion's log, if it is on, and count errors for the badge. The log is a
@@ -396,7 +407,7 @@ pub struct Closing<'a> {
     /// How the log is written.
     pub log: Log<'a>,
     /// What is to be sent after the commit.
-    pub errands: &'a [Parcel],
+    pub errands: &'a [Errand],
     /// What becomes of the webhook in the inbox.
     pub fate: Option<Fate<'a>>,
 }

@@ -268,13 +268,18 @@ fn settings_saved_after_the_tags_are_kept() {
         .unwrap();
     let answer = std::thread::scope(|scope| {
         let run = scope.spawn(|| stage.run("update_tags", SUE));
-        stage.await_waiting(|| 1);
+        let waits = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() \
+                     AND info LIKE CONCAT('%', HEX('wpf_available_tags'), '%FOR UPDATE')";
+        while stage.site.column(waits).is_empty() {
+            assert!(!run.is_finished(), "the program does not wait");
+            std::thread::yield_now();
+        }
         let admin = scope.spawn(|| {
             let mut root = stage.site.database.root();
             root.exec_drop(SAVE_SETTINGS, (&new,)).unwrap();
         });
         let held = "SELECT COUNT(*) FROM information_schema.processlist WHERE command <> 'Sleep' AND time_ms > 100 \
-                    AND info LIKE 'UPDATE wp_options%'";
+                    AND db = DATABASE() AND info LIKE 'UPDATE wp_options%'";
         while stage.site.column(held) != ["1"] {
             assert!(
                 !admin.is_finished(),
@@ -301,7 +306,7 @@ fn settings_saved_between_reading_and_writing_are_kept_without_row_locks() {
     reader.query_drop("LOCK TABLES wp_options READ").unwrap();
     let await_queue = |length: usize| {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for%' \
-                   AND info LIKE '%wp_options%' AND info NOT LIKE '%processlist%'";
+                   AND db = DATABASE() AND info LIKE '%wp_options%' AND info NOT LIKE '%processlist%'";
         while stage.site.column(sql) != [length.to_string()] {
             std::thread::yield_now();
         }

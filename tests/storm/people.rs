@@ -132,6 +132,10 @@ impl People {
                 wrong.extend(differences(&state, *id, person, &world.subscribers[person]));
             }
         }
+        let users = &state.users;
+        for id in state.meta.keys().filter(|id| !users.contains_key(id)) {
+            wrong.push(format!("rows in usermeta of user {id}, who is not there"));
+        }
         let count = state.options["user_count"].0.clone();
         if count != state.users.len().to_string() {
             wrong.push(format!(
