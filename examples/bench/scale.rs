@@ -59,6 +59,8 @@ impl Naming {
 struct Times {
     cpu: Duration,
     wall: Duration,
+    /// Whether all were answered rightly.
+    right: bool,
 }
 
 /// Measures at all sizes; a table in Markdown.
@@ -122,6 +124,7 @@ fn measure(
 ) -> Result<Times> {
     let (mut cpu, mut wall) = (Vec::new(), Vec::new());
     let begun = Instant::now();
+    let mut right = true;
     for turn in 0..requests + 2 {
         if begun.elapsed() > LONG && wall.len() >= LEAST {
             break;
@@ -133,7 +136,8 @@ fn measure(
             request.body = without_address(&request.body)?;
         }
         let before = Spent::now();
-        let run = ours.checked(&request, action)?;
+        let run = ours.send(&request, action)?;
+        right &= action.is_right(run.status, &run.body);
         // The first ones fill the server's memory.
         if turn >= 2 {
             cpu.push(run.cpu.unwrap_or_default() + Spent::since(before).database);
@@ -143,6 +147,7 @@ fn measure(
     Ok(Times {
         cpu: median(&cpu),
         wall: median(&wall),
+        right,
     })
 }
 
@@ -164,18 +169,25 @@ fn table(found: &[(Naming, Action, Vec<Times>)]) -> String {
     for (naming, action, times) in found {
         let _ = write!(text, "| {} | {} |", action.name(), naming.name());
         for time in times {
-            let _ = write!(
-                text,
-                " {:.2}, {:.2} |",
-                time.cpu.as_secs_f64() * 1e3,
-                time.wall.as_secs_f64() * 1e3
-            );
+            let _ = match time.right {
+                true => write!(
+                    text,
+                    " {:.2}, {:.2} |",
+                    time.cpu.as_secs_f64() * 1e3,
+                    time.wall.as_secs_f64() * 1e3
+                ),
+                false => write!(text, " too slow |"),
+            };
         }
         let ratio = match (times.first(), times.last()) {
+            (_, Some(Times { right: false, .. })) => f64::NAN,
             (Some(first), Some(last)) => last.cpu.as_secs_f64() / first.cpu.as_secs_f64(),
             _ => f64::NAN,
         };
-        let _ = writeln!(text, " {ratio:.2} |");
+        let _ = match ratio.is_nan() {
+            true => writeln!(text, " – |"),
+            false => writeln!(text, " {ratio:.2} |"),
+        };
     }
     text
 }

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::patient::{Connection, Patient};
 use crate::outcome::Trouble;
-use crate::site::{Site, Table, Way, Whereabouts};
+use crate::site::{Site, Table, Whereabouts};
 use crate::wp_config::DbHost;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -199,9 +199,6 @@ pub(super) fn users(patient: &Patient) -> Vec<Finding> {
     )]
 }
 
-/// Contact ids that are read in the time of a few statements.
-const FEW: u64 = 5000;
-
 /// `db.index`
 pub(super) fn index(patient: &Patient) -> Vec<Finding> {
     let Some(mut connection) = patient.database() else {
@@ -211,16 +208,13 @@ pub(super) fn index(patient: &Patient) -> Vec<Finding> {
         Ok(ids) => ids,
         Err(trouble) => return vec![failed(&trouble)],
     };
-    let number = ids.number;
-    vec![match ids.way {
-        Way::Ours | Way::Theirs => Finding::info("contact ids have an index"),
-        Way::Scan if number < FEW => {
-            Finding::info("contact ids are few enough to do without an index")
-        }
-        Way::Scan => Finding::warning(
-            format!("{number} contact ids and no index on them"),
+    vec![if ids.need_index() {
+        Finding::warning(
+            format!("{} contact ids and no index on them", ids.number),
             "A webhook with an id alone, and every add of somebody new, makes the database read all of them.",
             "run  bento-webhooks index --make",
-        ),
+        )
+    } else {
+        Finding::info("contact ids have an index, or are few")
     }]
 }

@@ -22,6 +22,16 @@ pub struct ContactIds {
     pub way: Way,
 }
 
+/// Contact ids that are read in the time of a few statements.
+const FEW: u64 = 5000;
+
+impl ContactIds {
+    /// Whether an index should be made.
+    pub fn need_index(&self) -> bool {
+        self.way == Way::Scan && self.number > FEW
+    }
+}
+
 /// What leads to a contact id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
