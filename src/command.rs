@@ -1,6 +1,7 @@
 //! The program at a terminal: a table of commands, `--version` and `--help`.
 
 mod arguments;
+mod index;
 mod queue;
 mod work;
 
@@ -40,6 +41,7 @@ const COMMANDS: &[Command] = &[
     command("retry", "Try a row of the queue again now, or all", queue::retry),
     command("drop", "Remove a row of the queue", queue::discard),
     command("work", "Do what waits in the queue", work::run),
+    command("index", "Find people quickly on a large site", index::run),
 ];
 
 /// Runs the command.

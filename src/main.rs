@@ -3,7 +3,10 @@
 use bento_webhooks::cgi::{Answer, Request};
 use bento_webhooks::outcome::{Outcome, Trouble};
 use bento_webhooks::{command, receive, report};
-use std::io::{self, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::cell::Cell;
+use std::io::{self, Read, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +14,7 @@ use std::time::{Duration, Instant};
 
 /// After this time a request that has not been answered is answered with 503 and ended.
 const WATCHDOG: Duration = Duration::from_secs(25);
+const STUCK: &str = "nothing moved for 25 seconds";
 
 /// Whether somebody has begun to write the answer.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
@@ -35,7 +39,6 @@ fn serve() {
             .unwrap_or_default();
         let _ = writeln!(io::stderr(), "bento-webhooks: panic at {place}");
     }));
-    watch();
     // A byte that is no UTF-8 in one parameter must not hide the others.
     let env = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let method = env("REQUEST_METHOD")
@@ -43,8 +46,22 @@ fn serve() {
         .trim()
         .to_ascii_uppercase();
     let story = panic::catch_unwind(AssertUnwindSafe(|| {
-        let request = Request::read(&env, &mut io::stdin().lock()).ok()?;
-        let outcome = receive::run(&request, &env);
+        let mut body = Body {
+            until: start + WATCHDOG,
+        };
+        let request = match Request::read(&env, &mut body) {
+            Ok(request) => request,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Some((receive::cut_short(Trouble::database(STUCK)).into(), false));
+            }
+            Err(_) => return None,
+        };
+        let is_watched = Cell::new(false);
+        let outcome = receive::run(&request, &env, &|| {
+            if !is_watched.replace(true) {
+                watch(start + WATCHDOG);
+            }
+        });
         Some((outcome, request.wants_page()))
     }));
     let (outcome, wants_page) = story
@@ -55,9 +72,32 @@ fn serve() {
     write(&outcome.answer(wants_page), &method);
 }
 
+/// Standard input up to a moment.
+struct Body {
+    until: Instant,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stdin = io::stdin();
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                // Past the buffer of the standard library, in which poll() would not see what is there.
+                Ok(_) => return Ok(rustix::io::read(&stdin, buffer)?),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 /// One line for the web server's error log.
 fn say(outcome: &Outcome, start: Instant) {
-    let _ = writeln!(io::stderr(), "{}", report::line(outcome, start.elapsed()));
+    let line = report::line(outcome, start.elapsed()) + "\n";
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes the answer, unless it has been written. A caller who has gone away is no error.
@@ -67,15 +107,17 @@ fn write(answer: &Answer, method: &str) {
     }
 }
 
-/// Ends the process when a request takes too long. Where the account has reached its process limit there is no
-/// watchdog: then the time limits of the single steps must do.
-fn watch() {
-    let _ = std::thread::Builder::new().stack_size(64 << 10).spawn(|| {
-        std::thread::sleep(WATCHDOG);
-        let outcome: Outcome =
-            receive::cut_short(Trouble::database("nothing moved for 25 seconds")).into();
-        let _ = writeln!(io::stderr(), "{}", report::line(&outcome, WATCHDOG));
-        write(&outcome.answer(false), "POST");
-        std::process::exit(1);
-    });
+/// Ends the process when a request takes too long. A thread costs more than reading the settings does, so it is hired only
+/// for what keeps no time by itself. Where the account has reached its process limit there is no watchdog: then the time
+/// limits of the single steps must do.
+fn watch(until: Instant) {
+    let _ = std::thread::Builder::new()
+        .stack_size(64 << 10)
+        .spawn(move || {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            let outcome: Outcome = receive::cut_short(Trouble::database(STUCK)).into();
+            let _ = writeln!(io::stderr(), "{}", report::line(&outcome, WATCHDOG));
+            write(&outcome.answer(false), "POST");
+            std::process::exit(1);
+        });
 }

@@ -31,8 +31,9 @@ pub enum Key {
 impl Key {
     /// Makes the key PHP makes of this text: `5` and `-5` are integers, `05`, `-0` and `1e3` are not.
     pub fn from_bytes(text: &[u8]) -> Self {
-        let number = std::str::from_utf8(text)
-            .ok()
+        let may_count = matches!(text.first(), Some(b'-' | b'0'..=b'9'));
+        let digits = may_count.then(|| std::str::from_utf8(text).ok()).flatten();
+        let number = digits
             .and_then(|text| text.parse::<i64>().ok())
             .filter(|number| number.to_string().as_bytes() == text);
         match number {

@@ -22,6 +22,8 @@ mod charsets;
 mod connections;
 #[path = "databases/failures.rs"]
 mod failures;
+#[path = "databases/large.rs"]
+mod large;
 #[path = "databases/networks.rs"]
 mod networks;
 #[path = "databases/parallel.rs"]

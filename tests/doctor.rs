@@ -587,6 +587,7 @@ fn wrong_use_is_told_apart_from_a_broken_site() {
             "db.rights",
             "db.tables",
             "db.users",
+            "db.index",
             "wpf.role"
         ],
         "{only}"

@@ -1,6 +1,5 @@
 //! Two hundred webhooks at once for as many people: how many are right in the end, and what the server goes through.
 
-use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
@@ -89,9 +88,9 @@ impl Burst {
     }
 }
 
-/// All bursts; a table in Markdown that grows, for they take long.
-pub(crate) fn run(stage: &mut Stage, programs: &Programs, out: &mut impl Write) -> Result<()> {
-    write!(out, "{HEAD}")?;
+/// All bursts; a table in Markdown.
+pub(crate) fn run(stage: &mut Stage, programs: &Programs) -> Result<String> {
+    let mut table = HEAD.to_owned();
     let mut progress = Progress::new(Manner::ALL.len() * 6);
     for manner in Manner::ALL {
         stage.define("BENTO_WEBHOOKS_CONCURRENCY", "4");
@@ -110,13 +109,12 @@ pub(crate) fn run(stage: &mut Stage, programs: &Programs, out: &mut impl Write) 
                 ));
                 manner.set(&stage.ground);
                 let burst = burst(contender, &stage.ground, action, programs)?;
-                write!(out, "{}", burst.row(contender, action, manner))?;
-                out.flush()?;
+                table += &burst.row(contender, action, manner);
                 Manner::AtOnce.set(&stage.ground);
             }
         }
     }
-    Ok(())
+    Ok(table)
 }
 
 fn burst(

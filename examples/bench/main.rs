@@ -22,6 +22,7 @@ mod ground;
 mod measure;
 mod meter;
 mod progress;
+mod readme;
 mod report;
 mod scale;
 mod stage;
@@ -32,14 +33,16 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: bench [--quick] [--scale] [--bursts] [--requests N] [--users N]
+const USAGE: &str =
+    "usage: bench [--quick] [--scale] [--bursts] [--requests N] [--users N] [--write]
 
   --quick       Only counts statements, round trips and calls, and fails when
                 they are more than they should be.
   --scale       Measures the program on sites of 1,000 to 1,000,000 users instead.
   --bursts      Sends 200 webhooks at once instead.
   --requests N  Webhooks of each kind for each contender (100).
-  --users N     Users of the shop (2000).";
+  --users N     Users of the shop (2000).
+  --write       Put the result into README.md, and the chart beside this program.";
 
 /// What is to be found out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,9 +53,17 @@ enum Question {
     Bursts,
 }
 
+/// Where the result goes, beside standard output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Here,
+    InReadme,
+}
+
 /// What was asked for.
 struct Wish {
     question: Question,
+    shown: Shown,
     requests: u64,
     users: u64,
 }
@@ -82,6 +93,7 @@ fn complain(message: &str) {
 fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish> {
     let mut wish = Wish {
         question: Question::Cost,
+        shown: Shown::Here,
         requests: 100,
         users: 2000,
     };
@@ -96,6 +108,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish> {
             "--quick" => wish.question = Question::Counts,
             "--scale" => wish.question = Question::Scale,
             "--bursts" => wish.question = Question::Bursts,
+            "--write" => wish.shown = Shown::InReadme,
             "--requests" => match number() {
                 Some(number) => wish.requests = number,
                 None => bail!("--requests needs a number"),
@@ -113,28 +126,30 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish> {
 fn run(wish: &Wish) -> Result<()> {
     let programs = stage::Programs::build()?;
     let mut out = io::stdout().lock();
-    match wish.question {
-        Question::Cost => cost(&programs, wish, &mut out),
+    let (name, text) = match wish.question {
+        Question::Cost => {
+            let stage = stage::Stage::full(&programs, wish.users)?;
+            let result = measure::measure(&stage, &programs, wish.requests)?;
+            if wish.shown == Shown::InReadme {
+                readme::draw(&report::chart(&result))?;
+            }
+            ("cost", report::table(&result)?)
+        }
         Question::Counts => {
             let stage = stage::Stage::bare(&programs, wish.users)?;
             let counts = measure::count(&stage.ground, &stage.contenders(&programs)?)?;
             writeln!(out, "{}", report::counts(&counts))?;
-            report::check(&counts)
+            return report::check(&counts);
         }
-        Question::Scale => Ok(writeln!(out, "{}", scale::run(&programs, wish.requests)?)?),
+        Question::Scale => ("scale", scale::run(&programs, wish.requests)?),
         Question::Bursts => {
             let mut stage = stage::Stage::full(&programs, wish.users)?;
-            bursts::run(&mut stage, &programs, &mut out)
+            ("bursts", bursts::run(&mut stage, &programs)?)
         }
+    };
+    writeln!(out, "{text}")?;
+    match wish.shown {
+        Shown::Here => Ok(()),
+        Shown::InReadme => readme::fill(name, &text),
     }
-}
-
-fn cost(programs: &stage::Programs, wish: &Wish, out: &mut impl io::Write) -> Result<()> {
-    let stage = stage::Stage::full(programs, wish.users)?;
-    let result = measure::measure(&stage, programs, wish.requests)?;
-    writeln!(out, "{}", report::table(&result)?)?;
-    let chart = programs.folder().join("bench.svg");
-    std::fs::write(&chart, report::chart(&result))?;
-    writeln!(out, "The chart is {}.", chart.display())?;
-    Ok(())
 }

@@ -19,7 +19,7 @@ const LIMITS: [(Action, usize, usize); 7] = [
     (Action::TagsChanged, 5, 1),
     (Action::TagsUnchanged, 5, 1),
     (Action::Update, 5, 1),
-    (Action::Add, 11, 1),
+    (Action::Add, 9, 1),
     (Action::AddExisting, 5, 1),
 ];
 
@@ -123,6 +123,8 @@ pub(crate) fn table(measured: &Measured) -> Result<String> {
         versions()?,
         measured.requests
     );
+    text += &ratios(&rows, measured);
+    text += "\n<details><summary>All figures</summary>\n\n";
     text += "| webhook | contender | CPU | CPU database | wall p50 | wall p99 | peak MB | M instructions | round trips | statements | calls | bytes SQL, HTTP |\n";
     text += "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
     for (number, action) in Action::ALL.into_iter().enumerate() {
@@ -148,12 +150,16 @@ pub(crate) fn table(measured: &Measured) -> Result<String> {
             );
         }
     }
-    text += &ratios(&rows, measured);
+    text += "\n</details>\n";
     Ok(text)
 }
 
 fn ratios(rows: &Rows<'_>, measured: &Measured) -> String {
-    let mut text = "\n| webhook | ours / floor, CPU | WordPress / ours, CPU | WordPress / ours behind nginx, CPU | WordPress / ours, memory |\n|---|--:|--:|--:|--:|\n".to_owned();
+    let mut text = "| webhook | CPU of the floor, ours, WordPress | ours / floor, CPU | WordPress / ours, CPU | WordPress / ours behind nginx, CPU | WordPress / ours, memory |\n|---|--:|--:|--:|--:|--:|\n".to_owned();
+    let cpu = |name, action| {
+        rows.get(name)
+            .map_or_else(|| "–".to_owned(), |row| ms(rows.cpu(row, action)))
+    };
     for (number, action) in Action::ALL.into_iter().enumerate() {
         let memory = |name| rows.get(name).and_then(|row| row.costs[number].memory);
         let memory = match (memory("WordPress"), memory("ours")) {
@@ -162,8 +168,11 @@ fn ratios(rows: &Rows<'_>, measured: &Measured) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {memory} |",
+            "| {} | {}, {}, {} | {} | {} | {} | {memory} |",
             action.name(),
+            cpu("the floor", number),
+            cpu("ours", number),
+            cpu("WordPress", number),
             rows.ratio("ours", "the floor", number),
             rows.ratio("WordPress", "ours", number),
             rows.ratio("WordPress", "ours, nginx", number)

@@ -31,7 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Programs {
     pub(crate) ours: PathBuf,
     pub(crate) floor: PathBuf,
-    folder: PathBuf,
 }
 
 impl Programs {
@@ -69,13 +68,7 @@ impl Programs {
         Ok(Programs {
             ours: folder.join("bento-webhooks"),
             floor: folder.join("examples/floor"),
-            folder: folder.to_owned(),
         })
-    }
-
-    /// Where they are.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 

@@ -128,6 +128,12 @@ pub(super) const CHECKS: &[Check] = &[
         database::users,
     ),
     check(
+        "db.index",
+        "on a large site, contact ids have an index",
+        &["db.tables"],
+        database::index,
+    ),
+    check(
         "wpf.settings",
         "WP Fusion is connected to Bento, with a strong access key",
         &["db.tables"],

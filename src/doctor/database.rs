@@ -177,3 +177,23 @@ pub(super) fn users(patient: &Patient) -> Vec<Finding> {
         "WP Admin > Users: give each an address of their own, or delete the one too many",
     )]
 }
+
+/// `db.index`
+pub(super) fn index(patient: &Patient) -> Vec<Finding> {
+    let Some(mut connection) = patient.database() else {
+        return vec![Finding::skipped("needs db.connect")];
+    };
+    let ids = match connection.site.contact_ids() {
+        Ok(ids) => ids,
+        Err(trouble) => return vec![failed(&trouble)],
+    };
+    vec![if ids.need_index() {
+        Finding::warning(
+            format!("{} contact ids and no index on them", ids.number),
+            "A webhook with an id alone, and every add of somebody new, makes the database read all of them.",
+            "run  bento-webhooks index --make",
+        )
+    } else {
+        Finding::info("contact ids have an index, or are few")
+    }]
+}

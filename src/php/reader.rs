@@ -7,6 +7,8 @@ use super::{Float, Key, Malformed, Opaque, Value};
 
 /// Deeper nesting is refused; PHP itself stops at 4096, WordPress never comes near either.
 const MAX_DEPTH: usize = 256;
+/// Entries of an array for which there is room from the start.
+const FEW: usize = 8;
 
 /// Reads one value from the start of the text, as PHP's `unserialize` does; objects stay closed.
 pub fn unserialize(text: &[u8]) -> Result<Value, Malformed> {
@@ -157,8 +159,8 @@ impl<'a> Reader<'a> {
     fn array(&mut self) -> Result<Value, Malformed> {
         self.deeper(|reader| {
             let count = reader.array_head()?;
-            // Grows with what is really there, not with what the count says.
-            let mut entries = Vec::new();
+            // Grows with what is really there, not with what the count says, but for the first few.
+            let mut entries = Vec::with_capacity(count.min(FEW));
             for _ in 0..count {
                 entries.push((reader.key()?, reader.value()?));
             }

@@ -276,30 +276,38 @@ fn nicename(
 }
 
 /// `nicename`, or the first of `…-2`, `…-3` … that no user with another login has; never longer than 50 characters.
+///
+/// Asked for a few at a time, by name: all that begin alike may be very many.
 pub(super) fn unique_nicename(
     nicename: &str,
     login: &str,
     directory: &mut dyn Directory,
 ) -> Result<String, Trouble> {
-    let start: String = nicename.chars().take(NICENAME_LENGTH - 10).collect();
-    let taken = directory.nicenames(&start, login)?;
-    let is_free = |candidate: &str| {
-        !taken
-            .iter()
-            .any(|taken| taken.eq_ignore_ascii_case(candidate))
-    };
-    let mut candidate = nicename.to_owned();
-    let mut number = 2_u32;
-    while !is_free(&candidate) {
-        let suffix = format!("-{number}");
+    let numbered = |number: u32| {
+        let suffix = match number {
+            1 => return nicename.to_owned(),
+            _ => format!("-{number}"),
+        };
         let cut: String = nicename
             .chars()
             .take(NICENAME_LENGTH - suffix.len())
             .collect();
-        candidate = cut + &suffix;
-        number += 1;
+        cut + &suffix
+    };
+    let (mut first, mut count) = (1, 4);
+    loop {
+        let candidates: Vec<String> = (first..first + count).map(numbered).collect();
+        let taken = directory.nicenames(&candidates, login)?;
+        let is_free = |candidate: &String| {
+            !taken
+                .iter()
+                .any(|taken| taken.eq_ignore_ascii_case(candidate))
+        };
+        if let Some(free) = candidates.into_iter().find(is_free) {
+            return Ok(free);
+        }
+        (first, count) = (first + count, 64);
     }
-    Ok(candidate)
 }
 
 /// `wp_update_user( user_url )`.

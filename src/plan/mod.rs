@@ -39,8 +39,8 @@ pub trait Directory {
     fn email_owner(&mut self, email: &str) -> Result<Option<u64>, Trouble>;
     /// Whether a user has this login.
     fn login_taken(&mut self, login: &str) -> Result<bool, Trouble>;
-    /// The nicenames of users with another login that start with `start`.
-    fn nicenames(&mut self, start: &str, login: &str) -> Result<Vec<String>, Trouble>;
+    /// Which of these nicenames users with another login have.
+    fn nicenames(&mut self, wanted: &[String], login: &str) -> Result<Vec<String>, Trouble>;
 }
 
 /// Which characters the columns of the database can hold.

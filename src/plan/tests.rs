@@ -31,11 +31,11 @@ impl Directory for Names {
             .any(|own| own.eq_ignore_ascii_case(login)))
     }
 
-    fn nicenames(&mut self, start: &str, login: &str) -> Result<Vec<String>, Trouble> {
+    fn nicenames(&mut self, wanted: &[String], login: &str) -> Result<Vec<String>, Trouble> {
         let others = self
             .nicenames
             .iter()
-            .filter(|(own, name)| own != login && name.starts_with(start));
+            .filter(|(own, name)| own != login && wanted.contains(name));
         Ok(others.map(|(_, name)| name.clone()).collect())
     }
 }

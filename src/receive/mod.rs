@@ -25,7 +25,7 @@ use crate::outcome::{Ending, Later, Outcome, Refusal, Trouble};
 use crate::settings::Settings;
 use crate::site::{Limits, Look, Others, Place, Share, Site, Stored, Whereabouts, Why};
 use crate::webhook::{self, Action, Parameters, Person, Webhook};
-use crate::wp_config::{self, Config, Surroundings};
+use crate::wp_config::{self, Config, DbHost, Surroundings};
 use job::Job;
 use rand::rand_core::{Rng as _, UnwrapErr};
 use rand::rngs::SysRng;
@@ -48,20 +48,26 @@ pub fn cut_short(trouble: Trouble) -> Ending {
     }
 }
 
+/// Sees to it that there is a watchdog, before names are looked up in the net: the system keeps no time when it does that.
+type Watch<'w> = &'w dyn Fn();
+
 /// Works on one request and says how it ended. Never fails: a failure is an outcome too.
-pub fn run(request: &Request, env: Environment<'_>) -> Outcome {
+pub fn run(request: &Request, env: Environment<'_>, watch: Watch<'_>) -> Outcome {
     if !["GET", "HEAD", "POST"].contains(&request.method.as_str()) {
         return Ending::Refused(Refusal::Method).into();
     }
-    match receive(request, env) {
+    match receive(request, env, watch) {
         Ok(outcome) => outcome,
         Err(trouble) => Ending::Failed(trouble).into(),
     }
 }
 
-fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> {
+fn receive(request: &Request, env: Environment<'_>, watch: Watch<'_>) -> Result<Outcome, Trouble> {
     let deadline = Instant::now() + CALL_TIME;
     let config = configure(env)?;
+    if let DbHost::Tcp { .. } = config.database().host() {
+        watch();
+    }
     let mut site = Site::connect(&config)?;
     let place = site.place(&Whereabouts::Address {
         host: &request.host,
@@ -97,6 +103,7 @@ fn receive(request: &Request, env: Environment<'_>) -> Result<Outcome, Trouble> 
         }
         Ok(webhook) => {
             let about = outcome(&webhook, None, Ending::Unchanged);
+            watch();
             let result = visit.take(webhook);
             Ok(result.unwrap_or_else(|trouble| Outcome {
                 ending: cut_short(trouble),

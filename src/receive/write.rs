@@ -10,9 +10,9 @@ use crate::outcome::{Applied, Ending, Later, Outcome, Trouble};
 use crate::password::Form;
 use crate::plan::{Order, Repertoire, Rules};
 use crate::settings::Settings;
-use crate::site::{Found, NAMES_SLOT, Site, user_slot};
+use crate::site::{Found, NAMES_SLOT, user_slot};
 use crate::translations::{AMERICAN, Key, Languages};
-use crate::webhook::Action;
+use crate::webhook::{Action, Email};
 use crate::wp_config::Config;
 
 /// How the writing ended.
@@ -41,7 +41,7 @@ impl Job<'_, '_> {
         };
         let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
         if found.is_none() {
-            found = find_by_bento(self.site, &person.subscriber)?;
+            found = self.find_by_bento(&person.subscriber)?;
         }
         let outcome = match self.attempt(found.as_ref(), person, &fresh) {
             Ok(changed) => self.finish(changed, person, bento),
@@ -54,6 +54,24 @@ impl Job<'_, '_> {
             Err(Stop::Trouble(trouble)) => return Err(trouble),
         };
         Ok(Written::Done(outcome))
+    }
+
+    /// On add: the user who has the id that Bento gives, or the address that Bento has, unless nobody was found by those
+    /// before.
+    fn find_by_bento(&mut self, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
+        let person = self.webhook.person.as_ref();
+        let known_id = person.and_then(|person| person.id.as_deref());
+        let known_email = person.and_then(|person| person.email.as_ref().map(Email::as_str));
+        let is_new = |said: &str, known: Option<&str>| {
+            !known.is_some_and(|known| known.eq_ignore_ascii_case(said))
+        };
+        let id = Some(subscriber.uuid.as_str()).filter(|id| is_new(id, known_id));
+        let email = subscriber.email.as_deref();
+        let email = email.filter(|email| is_new(email, known_email));
+        match (id, email) {
+            (None, None) => Ok(None),
+            (id, email) => self.site.user_by(id, email),
+        }
     }
 
     fn needs_hash(&self, found: Option<&Found>) -> bool {
@@ -174,11 +192,6 @@ pub(super) struct Fetched {
     pub(super) subscriber: Subscriber,
     pub(super) tags: Vec<String>,
     pub(super) complete: bool,
-}
-
-/// On add: the user who has the id that Bento gives, or the address that Bento has.
-fn find_by_bento(site: &mut Site<'_>, subscriber: &Subscriber) -> Result<Option<Found>, Trouble> {
-    site.user_by(Some(&subscriber.uuid), subscriber.email.as_deref())
 }
 
 /// Whether any text is beyond what every charset holds, so that the columns' charset matters.

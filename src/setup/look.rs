@@ -171,6 +171,12 @@ impl Sight {
         site.prepare().map_err(sentence)
     }
 
+    /// How many contact ids there are, if they are many and have no index.
+    pub(super) fn ids_without_index(&self) -> Option<u64> {
+        let ids = Site::connect(&self.config).ok()?.contact_ids().ok()?;
+        ids.need_index().then_some(ids.number)
+    }
+
     /// How long ago a worker was last seen, in milliseconds.
     pub(super) fn last_worked(&self) -> Result<Option<u64>, String> {
         let sentence = |trouble: crate::outcome::Trouble| trouble.to_string();

@@ -399,6 +399,12 @@ It works if bento-webhooks answers that the access key is missing. If your home 
         screen.plain(&format!(
             "Next: {name} doctor      (any time, changes nothing)"
         ));
+        if let Some(number) = sight.ids_without_index() {
+            screen.line(
+                Mark::Warn,
+                &format!("{number} contact ids and no index on them, so that adds are slow: run  {name} index --make"),
+            );
+        }
         if has_crontab() {
             let line = recipe::crontab(&sight.wordpress, &program);
             screen.plain(&format!(

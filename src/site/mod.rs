@@ -12,6 +12,7 @@
 //! **Packets.** Statements travel together, so that a whole transaction costs one or two round trips; on a cluster one by
 //! one ([`Site::together`] says why).
 
+mod contact_index;
 mod door;
 mod health;
 mod inbox;
@@ -19,6 +20,7 @@ mod options;
 mod trouble;
 mod users;
 
+pub use contact_index::{ContactIds, Way};
 pub use door::{Call, Limits, Others, Share, Stored, Turn, Why};
 pub use health::{SharedAddress, Table};
 pub use inbox::{Look, Overview, Shown};
@@ -264,10 +266,19 @@ impl Charset {
 impl<'a> Site<'a> {
     /// Connects as WordPress would: socket or TCP, TLS when MYSQL_CLIENT_FLAGS asks for it.
     pub fn connect(config: &'a Config) -> Result<Site<'a>, Trouble> {
+        Site::connected(config, Some(ANSWER_TIME))
+    }
+
+    /// The same for work that takes as long as it takes.
+    pub fn connect_for_long(config: &'a Config) -> Result<Site<'a>, Trouble> {
+        Site::connected(config, None)
+    }
+
+    fn connected(config: &'a Config, answer_time: Option<Duration>) -> Result<Site<'a>, Trouble> {
         let charset = Charset::new(config)?;
         let tables = Tables::new(config, config.tables().prefix());
         Ok(Site {
-            conn: open(config)?,
+            conn: open(config, answer_time)?,
             config,
             tables,
             charset,
@@ -566,7 +577,7 @@ impl<'a> Site<'a> {
 }
 
 /// Opens the connection.
-fn open(config: &Config) -> Result<Conn, Trouble> {
+fn open(config: &Config, answer_time: Option<Duration>) -> Result<Conn, Trouble> {
     let database = config.database();
     let options = OptsBuilder::new()
         .user(Some(database.user()))
@@ -576,7 +587,7 @@ fn open(config: &Config) -> Result<Conn, Trouble> {
         .max_allowed_packet(Some(16 << 20))
         .connect_attrs(None::<HashMap<String, String>>)
         .tcp_connect_timeout(Some(CONNECT_TIME))
-        .read_timeout(Some(ANSWER_TIME))
+        .read_timeout(answer_time)
         .write_timeout(Some(ANSWER_TIME))
         .ssl_opts(database.tls().then(|| tls(config)));
     let options = match database.host() {

@@ -526,16 +526,12 @@ impl Directory for Site<'_> {
         Ok(!self.rows_like(statement)?.is_empty())
     }
 
-    fn nicenames(&mut self, start: &str, login: &str) -> Result<Vec<String>, Trouble> {
-        let pattern = start
-            .replace('\\', "\\\\")
-            .replace('%', "\\%")
-            .replace('_', "\\_")
-            + "%";
+    fn nicenames(&mut self, wanted: &[String], login: &str) -> Result<Vec<String>, Trouble> {
+        let wanted: Vec<String> = wanted.iter().map(|name| self.text(name)).collect();
         let statement = format!(
-            "SELECT user_nicename FROM `{}` WHERE user_nicename LIKE {} AND user_login <> {} AND ID <> {}",
+            "SELECT user_nicename FROM `{}` WHERE user_nicename IN ({}) AND user_login <> {} AND ID <> {}",
             self.tables.users,
-            self.text(&pattern),
+            wanted.join(", "),
             self.text(login),
             self.except
         );

@@ -237,7 +237,11 @@ impl<'a> Lexer<'a> {
 
     fn operator(&mut self) -> Kind {
         let rest = self.rest();
-        let found = OPERATORS.iter().find(|op| rest.starts_with(op.as_bytes()));
+        let is_here = |op: &&&str| {
+            let op = op.as_bytes();
+            op.first() == rest.first() && rest.starts_with(op)
+        };
+        let found = OPERATORS.iter().find(is_here);
         self.take(found.map_or(1, |op| op.len()));
         found.map_or(Kind::Bad("a character that is no PHP"), |op| Kind::Op(op))
     }
@@ -308,7 +312,8 @@ impl<'a> Lexer<'a> {
                     self.take(2);
                     text.push(escaped);
                 }
-                _ => text.extend(self.take(1)),
+                (Some(b'\\'), _) => text.extend(self.take(1)),
+                _ => text.extend(self.take_while(|byte| !matches!(byte, b'\'' | b'\\'))),
             }
         }
     }
