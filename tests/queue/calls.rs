@@ -18,13 +18,24 @@ fn a_429_leaves_bento_alone_for_as_long_as_it_asks() {
     let now = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
     let pause = format!("SELECT paused - {now} BETWEEN 1 AND 7000 FROM wp_bento_webhooks_state");
     assert_eq!(stage.value(&pause), "1");
+    let told = "SELECT COUNT(*) FROM wp_wpf_logging WHERE level = 500";
+    assert_eq!(stage.value(told), "1");
+    let limited = Script::once(Fault::too_many(Some(7)));
+    stage.bento.world().scripts = vec![limited];
+    stage.site.sql(&TIME_PASSES);
+    stage.program.work();
+    assert_eq!(
+        (stage.value(row), stage.value(told)),
+        ("0".into(), "1".into()),
+        "told once"
+    );
     // Not for this person alone.
     let answer = stage.run("add", NORA);
     assert_eq!(answer.result(), "queued", "{answer}");
-    assert_eq!(stage.bento.calls().len(), 1);
+    assert_eq!(stage.bento.calls().len(), 2);
     stage.site.sql(&TIME_PASSES);
     stage.program.work();
-    assert_eq!(stage.bento.calls().len(), 3);
+    assert_eq!(stage.bento.calls().len(), 4);
     assert_eq!(stage.rows_kept(), "0");
 }
 
