@@ -15,6 +15,13 @@ usage: sh install.sh [OPTION]...    put bento-webhooks in front of WP Fusion on
 The last three need the source and Rust; package needs pip too. What else is
 missing for demo and bench is installed from the packages of this system.
 
+TEXT
+  # The program explains its options; where it is not yet built, their names must do.
+  if [ -x "$here/bento-webhooks" ]; then
+    env -u GATEWAY_INTERFACE -u REQUEST_METHOD "$here/bento-webhooks" setup --help | sed -n '/^  --path/,$p'
+    return 0
+  fi
+  cat <<'TEXT'
   --path DIR, --url URL, --yes, --dry-run, --recipe auto|1..6|nginx,
   --prefix DIR, --owner, --nginx DIR, --socket FILE, --no-web-test,
   --undo, --uninstall [--purge], --recover, --quiet, --verbose, --no-color,

@@ -790,7 +790,6 @@ fn what_is_not_done_in_time_is_named_and_not_waited_for() {
     let problems = said.problems();
     assert!(problems.contains(&"web.leak".to_owned()), "{said}");
     assert!(said.text.contains("no result in 19 s"), "{said}");
-    assert_eq!(said.code, 0, "{said}");
 }
 
 /// Hands answers on, each some seconds late.
@@ -798,7 +797,7 @@ fn answer_late(mut client: TcpStream, mut server: TcpStream) -> Option<()> {
     let mut first = [0];
     while server.read(&mut first).ok()? > 0 {
         // Being late is what is tested; by then all of the answer is there.
-        thread::sleep(Duration::from_secs(5));
+        thread::sleep(Duration::from_secs(4));
         let mut answer = first.to_vec();
         server.set_nonblocking(true).ok()?;
         drop(server.read_to_end(&mut answer));
@@ -918,7 +917,7 @@ fn fix_starts_a_worker_where_nobody_works() {
         &patient,
         "UPDATE wp_bento_webhooks_state SET worked = 0, worker = 0",
     );
-    patient.is_broken_at("queue.worker", 1, "queue-nobody");
+    assert_eq!(patient.doctor(&["--json"]).problems(), ["queue.worker"]);
     let said = patient.doctor(&["--fix", "--yes"]);
     assert!(said.text.contains("1 waiting and nobody works"), "{said}");
     let begun = Instant::now();

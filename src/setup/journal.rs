@@ -397,7 +397,7 @@ impl Entry {
 }
 
 /// What is installed, out of the journal in this folder; for those who only look.
-pub fn installed(folder: &Path) -> Option<Installed> {
+pub(super) fn installed(folder: &Path) -> Option<Installed> {
     let text = fs::read_to_string(folder.join("journal")).ok()?;
     let entries = text.lines().rev();
     entries

@@ -37,5 +37,6 @@ In Plesk: Websites & Domains > Hosting Settings > CGI support. Then run me again
     } else if Path::new("/usr/sbin/a2enmod").exists() {
         text += "\nOn your own Debian or Ubuntu: a2enmod cgid && systemctl restart apache2";
     }
+    text += "\nIf they say no: keep WP Fusion, or run webhooks on a small server of your own that reaches the database.";
     Stop::impossible(text)
 }

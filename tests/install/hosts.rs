@@ -84,3 +84,29 @@ fn every_pair_of_php_and_cgi_modules_tells_addresses_apart() {
         addresses_are_told_apart(&apache.shop, &apache.shop.address);
     }
 }
+
+/// As an Apache 2.2 does, which has no `[END]`: a rule that it does not know makes everything below it fail.
+#[test]
+fn nothing_changes_where_the_server_does_not_know_our_rules() {
+    let hosting = Hosting {
+        allow: "None\nAllowOverrideList RewriteEngine",
+        lines: "Options +ExecCGI\nFallbackResource /index.php",
+        ..Hosting::everything(Php::Fpm, Gateway::Cgid)
+    };
+    let Some(apache) = Apache::serve(hosting, Layout::Root) else {
+        return;
+    };
+    let shop = &apache.shop;
+    // WordPress's own rules would fail as well.
+    std::fs::remove_file(shop.htaccess()).unwrap();
+    let before = shop.tree();
+    let ended = while_home_is_up(shop, || shop.install(&["--yes"]));
+    assert_eq!(ended.code, Some(3), "{ended:?}\n{}", apache.errors());
+    assert!(
+        ended
+            .said
+            .contains("500, this server does not take the rules"),
+        "{ended:?}"
+    );
+    assert_eq!(shop.tree().difference(&before), [""; 0], "{ended:?}");
+}

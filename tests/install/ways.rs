@@ -399,6 +399,21 @@ fn wrong_use_is_said_and_changes_nothing() {
         options
     };
     assert_eq!(options(&help.said), options(&long.said));
+    let explained = long.said.find("  --path DIR").unwrap();
+    assert!(help.said.ends_with(&long.said[explained..]), "{help:?}");
+    // The script alone names them all the same.
+    let folder = shop.home.join("alone");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(archive().join("install.sh"), folder.join("install.sh")).unwrap();
+    let mut alone = shop.command("sh");
+    let alone = Ended::of(
+        &alone
+            .arg(folder.join("install.sh"))
+            .arg("--help")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(options(&alone.said), options(&long.said), "{alone:?}");
 }
 
 #[test]
