@@ -284,7 +284,9 @@ fn attribute_list(response: Response<Body>) -> Result<Vec<(Value, Value)>, Troub
     }
     let mut answer = read_json(response)?;
     let Some(Value::Array(list)) = answer.get_mut("data").map(Value::take) else {
-        return Err(Trouble::bento("the list of tags has an unknown shape"));
+        return Err(Trouble::bento(
+            "the list in the answer has an unknown shape",
+        ));
     };
     let entry = |mut entry: Value| {
         let attributes = entry.get_mut("attributes")?.take();

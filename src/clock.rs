@@ -90,9 +90,34 @@ fn date_time(unix: i64) -> String {
     }
 }
 
+/// Milliseconds as a person says them: a unit is used from two of it on.
+pub fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_told_in_the_unit_that_fits() {
+        for (milliseconds, words) in [
+            (999, "0 s"),
+            (119_999, "119 s"),
+            (120_000, "2 min"),
+            (7_199_999, "119 min"),
+            (7_200_000, "2 h"),
+            (172_800_000, "2 days"),
+        ] {
+            assert_eq!(span(milliseconds), words);
+        }
+    }
 
     #[test]
     fn moments_are_written_as_mysql_writes_them() {

@@ -8,7 +8,8 @@ mod work;
 use crate::{doctor, setup};
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::ExitCode;
 
 /// Exit code of wrong use.
@@ -64,6 +65,23 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// Writes to standard output. A reader that has gone away is no error.
 pub fn say(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Asks at the terminal itself, as standard input may be the script that is running. Fails where nobody answers.
+pub fn ask(question: &str) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    let mut terminal = options.read(true).write(true).open("/dev/tty")?;
+    write!(terminal, "{question} ")?;
+    let mut answer = String::new();
+    if BufReader::new(terminal).read_line(&mut answer)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(answer.trim().to_owned())
+}
+
+/// Whether an answer to a question with `[Y/n]` means yes; Enter does.
+pub fn is_yes(answer: &str) -> bool {
+    ["", "y", "yes"].contains(&answer.to_lowercase().as_str())
 }
 
 /// Says on standard error what is wrong and what would be right.

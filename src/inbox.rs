@@ -32,6 +32,9 @@ const SCHEDULE: [u64; 11] = [
 const PAUSE: u32 = 60;
 const LONGEST_PAUSE: u32 = 3600;
 
+/// Longest wait that is granted before the next attempt, in seconds: longer than this no row of the schedule waits.
+const LONGEST_WAIT: u32 = 24 * 3600;
+
 /// A moment on the database's clock, in milliseconds since 1970: the one clock that all web servers of a site share.
 pub type Millis = u64;
 
@@ -84,7 +87,7 @@ fn next(now: Millis, attempt: u32, asked: Option<u32>, spread: i64) -> Next {
     };
     let wait =
         seconds.saturating_mul(u64::try_from(1000 + spread.clamp(-100, 100)).unwrap_or(1000));
-    let asked = u64::from(asked.unwrap_or_default()) * 1000;
+    let asked = u64::from(asked.unwrap_or_default().min(LONGEST_WAIT)) * 1000;
     Next::At(now + wait.max(asked))
 }
 
@@ -303,6 +306,7 @@ mod tests {
         assert_eq!(next(0, 1, None, 5_000), Next::At(33_000));
         assert_eq!(next(0, 1, Some(45), 0), Next::At(45_000));
         assert_eq!(next(0, 1, Some(7), 0), Next::At(30_000));
+        assert_eq!(next(0, 1, Some(u32::MAX), 0), Next::At(86_400_000));
     }
 
     #[test]

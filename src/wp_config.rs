@@ -26,6 +26,8 @@ mod values;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 use self::error::Reason;
 use self::evaluate::Machine;
 use self::value::Val;
@@ -123,6 +125,23 @@ pub fn read(wordpress: &Path, surroundings: &Surroundings<'_>) -> Result<Config,
 }
 
 impl Config {
+    /// Host, with its port, and path by which the sites of a network are told apart: those of `url`, else of the home
+    /// address that is defined here, else of the main site. Both are empty where there is but one site.
+    pub fn whereabouts(&self, url: Option<&Url>) -> (String, String) {
+        let home = self.site.home().and_then(|home| Url::parse(home).ok());
+        if let Some(url) = url.or(home.as_ref()) {
+            let port = url.port().map(|port| format!(":{port}"));
+            let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
+            return (host + &port.unwrap_or_default(), url.path().to_owned());
+        }
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let network = self.network.as_ref();
+        (
+            text(network.and_then(Network::domain)),
+            text(network.and_then(Network::path)),
+        )
+    }
+
     /// The folder of WordPress.
     pub fn wordpress(&self) -> &Path {
         &self.wordpress

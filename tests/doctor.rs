@@ -8,7 +8,7 @@
     reason = "helpers of tests stop at the first surprise"
 )]
 
-#[path = "doctor/certificate.rs"]
+#[path = "support/certificate.rs"]
 mod certificate;
 #[path = "support/golden.rs"]
 mod golden;
@@ -21,8 +21,12 @@ mod support;
 mod wordpress;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use certificate::Certificate;
 use hosting::{Gateway, Hosting, Php};
@@ -355,6 +359,115 @@ fn nothing_secret_is_said_in_any_form() {
     assert!(!report.contains(&home), "{report}");
 }
 
+/// What is planted into every setting that could hold a secret.
+const PLANTED: &str = "PlantedSecret7391";
+
+/// Settings of wp-config.php with a secret in each: such as are in use, and such as are wrong, whose words are told.
+const SETTINGS: [(&str, &str); 14] = [
+    ("AUTH_KEY", "PlantedSecret7391"),
+    (
+        "BENTO_WEBHOOKS_SMTP",
+        "smtp://user:PlantedSecret7391@mail.example",
+    ),
+    (
+        "BENTO_WEBHOOKS_SMTP",
+        "smtp//user:PlantedSecret7391@mail.example",
+    ),
+    (
+        "BENTO_WEBHOOKS_SENDMAIL",
+        "/usr/bin/mailer --password=PlantedSecret7391",
+    ),
+    (
+        "BENTO_WEBHOOKS_SENDMAIL",
+        "/usr/bin/mailer --password=PlantedSecret7391 | cat",
+    ),
+    (
+        "BENTO_WEBHOOKS_API_URL",
+        "https://user:PlantedSecret7391@127.0.0.1/api",
+    ),
+    (
+        "BENTO_WEBHOOKS_API_URL",
+        "https://127.0.0.1/api?token=PlantedSecret7391",
+    ),
+    ("BENTO_WEBHOOKS_WORKER", "PlantedSecret7391"),
+    ("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "PlantedSecret7391"),
+    ("BENTO_WEBHOOKS_CA_FILE", "PlantedSecret7391"),
+    ("BENTO_WEBHOOKS_DB_PASSWORD", "PlantedSecret7391"),
+    ("DB_PASSWORD", "PlantedSecret7391"),
+    ("DB_USER", "root:PlantedSecret7391"),
+    ("WP_HOME", "https://user:PlantedSecret7391@localhost:1/"),
+];
+
+#[test]
+fn no_setting_gives_its_secret_away() {
+    let Some(mut patient) = Patient::new() else {
+        return;
+    };
+    let config = patient.shop().wordpress.join("wp-config.php");
+    let tells = |patient: &Patient, what: &str| {
+        let said = patient.doctor(&["--report"]);
+        let text = format!("{}{}", said.text, said.errors);
+        assert!(!text.contains(PLANTED), "{what}: {said}");
+    };
+    // Nothing is to be learnt from waiting for a worker each time.
+    patient.shop_mut().define("BENTO_WEBHOOKS_WORKER", "'cron'");
+    let good = fs::read_to_string(&config).unwrap();
+    for (name, value) in SETTINGS {
+        patient.define(name, value);
+        tells(&patient, name);
+        patient.write(&config, &good);
+    }
+    // What is not followed is named by its kind, not by what stands there.
+    for php in [
+        "define( 'DB_PASSWORD', decrypt( 'PlantedSecret7391' ) );",
+        "define( 'DB_PASSWORD', getenv( 'PlantedSecret7391' ) . $x );",
+        "$key = 'PlantedSecret7391'; define( 'DB_HOST', $$key );",
+        "define( 'BENTO_WEBHOOKS_SMTP', vault( 'PlantedSecret7391' ) );",
+    ] {
+        patient.write(
+            &config,
+            &good.replacen("<?php", &format!("<?php\n{php}"), 1),
+        );
+        tells(&patient, php);
+    }
+    patient.write(&config, &good);
+    for (name, value) in [
+        ("access_key", json!(PLANTED)),
+        ("bento_api_key", json!("PlantedSecret7391")),
+        ("bento_api_key", json!("PlantedSecret7391:sk")),
+        ("bento_api_key", json!("pk:PlantedSecret7391")),
+        ("site_uuid", json!(PLANTED)),
+        ("license_key", json!(PLANTED)),
+        ("bento_site_uuid", json!(PLANTED)),
+    ] {
+        patient.settings(&[(name, value)]);
+        tells(&patient, name);
+    }
+    // Bento's own words about a key, and people in the queue.
+    patient.settings(&[]);
+    patient
+        .bento
+        .as_ref()
+        .unwrap()
+        .world()
+        .scripts
+        .push(Script::always(Fault::status(
+            400,
+            "{\"error\":\"bad key PlantedSecret7391\"}",
+        )));
+    sql(
+        &patient,
+        "INSERT INTO wp_bento_webhooks_inbox SET kind = 0, person = UNHEX(SHA2('u-1', 256)), action = 1, \
+         contact = 'PlantedSecret7391@example.test', came = 1, due = UNIX_TIMESTAMP(NOW() + INTERVAL 1 DAY) * 1000, \
+         attempts = 3, reason = 'Bento: status 500'",
+    );
+    tells(&patient, "Bento and the queue");
+    patient.bento = None;
+    // Every address that is sent away shows where to, and not with what.
+    patient.append("RewriteEngine On\nRewriteRule ^x$ /?token=PlantedSecret7391 [R]");
+    tells(&patient, ".htaccess");
+}
+
 /// A site on https with a certificate for this name up to this moment, and whether its authority is trusted.
 fn on_https(
     host: &str,
@@ -528,9 +641,22 @@ fn a_broken_nginx_is_named() {
     patient.is_broken_at("web.get", 1, "nginx-program-gone");
     let site = patient.nginx_folder().join("sites-enabled/shop.conf");
     let text = fs::read_to_string(&site).unwrap();
-    let lines = text.lines().filter(|line| !line.contains("bento-webhooks"));
-    fs::write(&site, lines.collect::<Vec<&str>>().join("\n")).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.ends_with("# bento-webhooks"));
+    fs::write(
+        &site,
+        lines.map(|line| format!("{line}\n")).collect::<String>(),
+    )
+    .unwrap();
     patient.is_broken_at("web.block", 1, "nginx-line-gone");
+    let refused = patient.doctor(&["--fix", "--yes"]);
+    assert!(refused.text.contains("as root"), "{refused}");
+    patient.start_program();
+    let said = patient.doctor_as_root(&["--fix", "--yes"]);
+    assert_eq!(said.code, 0, "{said}");
+    assert_eq!(fs::read_to_string(&site).unwrap(), text);
+    patient.is_broken_at("", 0, "nginx");
 }
 
 #[test]
@@ -567,6 +693,249 @@ fn a_queue_that_stands_still_is_named() {
         "UPDATE wp_bento_webhooks_state SET worked = 0, worker = 0",
     );
     patient.is_broken_at("queue.worker", 1, "queue-nobody");
+}
+
+/// Each site of a network has its own settings, and its own break.
+#[test]
+fn a_network_is_examined_site_by_site() {
+    let Some(patient) = Patient::on_network() else {
+        return;
+    };
+    let second = format!("{}{}", patient.shop().address, hosting::SECOND);
+    let problems = |arguments: &[&str]| {
+        let said = patient.doctor(&[arguments, &["--json"]].concat());
+        (said.problems().join(" "), said.code)
+    };
+    assert_eq!(
+        problems(&[]),
+        (String::new(), 0),
+        "{}",
+        patient.doctor(&["-v"])
+    );
+    assert_eq!(problems(&["--url", &second]), (String::new(), 0));
+    let said = patient.doctor(&["-v", "--url", &second]).text;
+    for line in [
+        "WordPress answers below /second",
+        "a network of sites, told apart by folders",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    sql(
+        &patient,
+        "UPDATE wp_2_options SET option_value = 'administrator' WHERE option_name = 'default_role'",
+    );
+    assert_eq!(problems(&[]), (String::new(), 0));
+    assert_eq!(problems(&["--url", &second]), ("wpf.role".to_owned(), 1));
+    // No site of the network has this address.
+    let other = patient.shop().address.replace("127.0.0.1", "localhost");
+    assert_eq!(problems(&["--url", &other]), ("db.connect".to_owned(), 1));
+}
+
+/// The name leads nowhere from here, but the server behind it is this one.
+#[test]
+fn a_site_that_is_reached_only_from_here_is_examined_all_the_same() {
+    breaks("only-here", "wp.home web.dns web.reach", 1, |patient| {
+        let home = format!("http://no-such-host.invalid:{}", patient.shop().port);
+        patient.shop().set_option("home", &json!(home));
+        patient.shop().set_option("siteurl", &json!(home));
+    });
+}
+
+#[test]
+fn a_clock_that_is_off_is_named() {
+    breaks("clock", "prog.clock", 0, |patient| {
+        // As a server says that is an hour behind.
+        let file = patient
+            .shop()
+            .wordpress
+            .join("wp-content/mu-plugins/clock.php");
+        patient.write(
+            &file,
+            "<?php header( 'Date: ' . gmdate( 'D, d M Y H:i:s', time() - 3600 ) . ' GMT' );",
+        );
+    });
+}
+
+#[test]
+fn too_little_memory_is_named() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    let said = patient.doctor_within("--as=31000000", &["--only", "prog.limits"]);
+    golden::compare("doctor/memory.txt", &patient.evened(&said.text));
+    assert_eq!(said.code, 0, "{said}");
+    let said = patient.doctor_within("--nproc=1", &["--only", "prog.limits", "-v"]);
+    assert!(
+        said.text.contains("no second process may be started"),
+        "{said}"
+    );
+}
+
+/// Everything answers, but so slowly that not everything can be asked in time.
+#[test]
+fn what_is_not_done_in_time_is_named_and_not_waited_for() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    let (slow, port) = (
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        patient.shop().port,
+    );
+    let home = format!("http://{}", slow.local_addr().unwrap());
+    patient.shop().set_option("home", &json!(home));
+    patient.shop().set_option("siteurl", &json!(home));
+    thread::spawn(move || {
+        for client in slow.incoming().flatten() {
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut asks, mut hears) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut asks, &mut hears));
+            thread::spawn(move || answer_late(client, server));
+        }
+    });
+    let said = patient.doctor(&["--json"]);
+    let problems = said.problems();
+    assert!(problems.contains(&"web.leak".to_owned()), "{said}");
+    assert!(said.text.contains("no result in 19 s"), "{said}");
+    assert_eq!(said.code, 0, "{said}");
+}
+
+/// Hands answers on, each some seconds late.
+fn answer_late(mut client: TcpStream, mut server: TcpStream) -> Option<()> {
+    let mut first = [0];
+    while server.read(&mut first).ok()? > 0 {
+        // Being late is what is tested; by then all of the answer is there.
+        thread::sleep(Duration::from_secs(5));
+        let mut answer = first.to_vec();
+        server.set_nonblocking(true).ok()?;
+        drop(server.read_to_end(&mut answer));
+        server.set_nonblocking(false).ok()?;
+        client.write_all(&answer).ok()?;
+    }
+    client.shutdown(Shutdown::Write).ok()
+}
+
+#[test]
+fn colours_and_a_question_are_for_a_terminal() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    let green = "\u{1b}[32mok    \u{1b}[0m";
+    assert!(!patient.doctor(&[]).text.contains('\u{1b}'));
+    assert!(patient.doctor_at_terminal(&[], "").text.contains(green));
+    patient.put_first("# A cache plugin came by.");
+    let below = fs::read_to_string(patient.shop().htaccess()).unwrap();
+    for (typed, code) in [("n\n", 1), ("", 1), ("y\n", 0)] {
+        let said = patient.doctor_at_terminal(&["--fix"], typed);
+        assert_eq!(said.text.matches("Go ahead? [Y/n]").count(), 1, "{said}");
+        assert_eq!(said.code, code, "{typed:?} {said}");
+        let now = fs::read_to_string(patient.shop().htaccess()).unwrap();
+        assert_eq!(now == below, code == 1, "{typed:?} {said}");
+    }
+}
+
+/// What other plugins put above our lines, and whether webhooks still get through.
+const ABOVE: [(&str, bool); 2] = [
+    (
+        "# BEGIN LSCACHE\n<IfModule LiteSpeed>\nCacheLookup on\n</IfModule>\n# END LSCACHE\n",
+        true,
+    ),
+    (
+        "# BEGIN rlrssslReallySimpleSSL\nRewriteEngine on\nRewriteRule ^(.*)$ https://www.shop.example/$1 [R=301,L]\n# END rlrssslReallySimpleSSL\n",
+        false,
+    ),
+];
+
+/// WordPress writes its own lines, a plugin puts some above ours, another one writes the whole file anew: webhooks are
+/// answered by the program all the same, or doctor names it and mends it; and where cron works, nobody need look.
+#[test]
+fn our_lines_stay_or_come_back_whatever_other_plugins_write() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    let shop = patient.shop();
+    let path = shop.htaccess();
+    let read = || fs::read_to_string(&path).unwrap();
+    let problems = || patient.doctor(&["--json"]).problems().join(" ");
+    let whole = read();
+
+    // WordPress, when permalinks are saved.
+    shop.save_permalinks();
+    assert_eq!((read() == whole, patient.answers()), (true, true));
+
+    for (above, answers) in ABOVE {
+        patient.write(&path, &format!("{above}{whole}"));
+        assert_eq!(patient.answers(), answers, "{above}");
+        assert!(problems().contains("web.block"), "{above}");
+        // Cron comes by.
+        let said = patient.work();
+        assert_eq!((said.code, said.text.as_str()), (0, ""), "{said}");
+        let kept = read();
+        assert!(
+            kept.starts_with("# BEGIN Bento Webhooks\n") && kept.contains(above),
+            "{kept}"
+        );
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        assert!(patient.answers(), "{kept}");
+        assert_eq!(problems(), "", "{above}");
+        // Who puts the same above ours again insists on it; doctor still names and mends it.
+        patient.write(&path, &format!("{above}{whole}"));
+        patient.work();
+        assert!(read().starts_with(above), "{above}");
+        patient.doctor(&["--fix", "--yes"]);
+        assert_eq!((read() == kept, problems().as_str()), (true, ""), "{above}");
+        patient.write(&path, &whole);
+    }
+
+    // A plugin that trims and sorts the whole file, and one that knows nothing of our lines.
+    let trimmed = whole.lines().map(|line| format!("{}\n", line.trim()));
+    patient.write(&path, &trimmed.collect::<String>());
+    assert_eq!((patient.answers(), problems().as_str()), (true, ""));
+    let others = &whole[whole.find("# BEGIN WordPress").unwrap()..];
+    let anew = format!(
+        "# BEGIN All In One WP Security\nServerSignature Off\n# END All In One WP Security\n{others}"
+    );
+    patient.write(&path, &anew);
+    assert!(!patient.answers());
+    assert!(problems().starts_with("web.block"), "{}", problems());
+    // Deleting them is how an owner switches the program off, so that is not undone unasked.
+    patient.work();
+    assert_eq!(read(), anew);
+    patient.doctor(&["--fix", "--yes"]);
+    assert!(read().ends_with(&anew), "{}", read());
+    assert_eq!((patient.answers(), problems().as_str()), (true, ""));
+}
+
+#[test]
+fn fix_starts_a_worker_where_nobody_works() {
+    let Some(mut patient) = Patient::new() else {
+        return;
+    };
+    // Cron was promised, and never came.
+    patient.shop_mut().define("BENTO_WEBHOOKS_WORKER", "'cron'");
+    sql(
+        &patient,
+        "INSERT INTO wp_bento_webhooks_inbox SET kind = 0, person = UNHEX(SHA2('u-1', 256)), action = 1, contact = 'u-1', \
+         came = UNIX_TIMESTAMP(NOW() - INTERVAL 30 MINUTE) * 1000, due = 1, attempts = 1, reason = ''",
+    );
+    sql(
+        &patient,
+        "UPDATE wp_bento_webhooks_state SET worked = 0, worker = 0",
+    );
+    patient.is_broken_at("queue.worker", 1, "queue-nobody");
+    let said = patient.doctor(&["--fix", "--yes"]);
+    assert!(said.text.contains("1 waiting and nobody works"), "{said}");
+    let begun = Instant::now();
+    let rows = "SELECT COUNT(*) FROM wp_bento_webhooks_inbox";
+    while patient.shop().database.root().query_first(rows).unwrap() != Some(0) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "nobody works: {said}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

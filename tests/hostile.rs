@@ -658,20 +658,23 @@ fn no_doubtful_answer_of_bento_changes_a_row() {
         let answer = undisturbed.program.run(&webhook(action, SUE));
         assert_eq!(answer.result(), "applied", "{answer}");
         let wanted = undisturbed.now();
-        std::thread::scope(|scope| {
-            for fault in &faults {
-                let wanted = &wanted;
-                scope.spawn(move || {
-                    let stage = no_row_changes_after(fault, action);
-                    no_row_changes_to_the_last_attempt(&stage, fault);
-                    stage.bento.world().scripts.clear();
-                    assert!(stage.program.command(&["retry", "--all"]).status.success());
-                    stage.settle();
-                    let difference = wanted.difference(&stage.now());
-                    assert_eq!(difference, "", "{action} after {fault:?}");
-                });
-            }
-        });
+        // A few at a time: what the machine cannot do at once would look slow.
+        for faults in faults.chunks(6) {
+            std::thread::scope(|scope| {
+                for fault in faults {
+                    let wanted = &wanted;
+                    scope.spawn(move || {
+                        let stage = no_row_changes_after(fault, action);
+                        no_row_changes_to_the_last_attempt(&stage, fault);
+                        stage.bento.world().scripts.clear();
+                        assert!(stage.program.command(&["retry", "--all"]).status.success());
+                        stage.settle();
+                        let difference = wanted.difference(&stage.now());
+                        assert_eq!(difference, "", "{action} after {fault:?}");
+                    });
+                }
+            });
+        }
     }
 }
 

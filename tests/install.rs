@@ -9,6 +9,8 @@
     reason = "helpers of tests stop at the first surprise"
 )]
 
+#[path = "support/certificate.rs"]
+mod certificate;
 #[path = "install/crash.rs"]
 mod crash;
 #[path = "install/examples.rs"]
@@ -21,11 +23,15 @@ mod hosting;
 mod hosts;
 #[path = "install/lies.rs"]
 mod lies;
+#[path = "install/networks.rs"]
+mod networks;
 #[path = "install/nginx.rs"]
 mod nginx;
 #[path = "install/sites.rs"]
 mod sites;
 mod support;
+#[path = "install/tls.rs"]
+mod tls;
 #[path = "install/watch.rs"]
 mod watch;
 #[path = "install/ways.rs"]

@@ -46,6 +46,18 @@ fn stage_with_outbox(given: &Value, change: impl FnOnce(&mut World)) -> (Stage, 
     (stage, outbox)
 }
 
+/// Leads the site's mails to this port, `PORT` in the address.
+fn lead_mails_to(stage: &mut Stage, url: &str, port: u16) {
+    let url = url.replace("PORT", &port.to_string());
+    stage.site.define("BENTO_WEBHOOKS_SMTP", &url);
+}
+
+/// Lets the site trust whom the database server trusts.
+fn trust(stage: &mut Stage, server: &Server) {
+    let authority = server.authority().display().to_string();
+    stage.site.define("BENTO_WEBHOOKS_CA_FILE", &authority);
+}
+
 /// An add that asks for the welcome.
 fn welcoming(person: &str) -> Request {
     let target = format!("{}&send_notification=true", target("add"));
@@ -439,14 +451,8 @@ fn a_real_mail_server_gets_the_mail_over_every_kind_of_line() {
         stage.site.sql(&[
             "UPDATE wp_options SET option_value = 'Zoë&#039;s' WHERE option_name = 'blogname'",
         ]);
-        stage.site.define(
-            "BENTO_WEBHOOKS_CA_FILE",
-            &server.authority().display().to_string(),
-        );
-        stage.site.define(
-            "BENTO_WEBHOOKS_SMTP",
-            &url.replace("PORT", &mail_server.port.to_string()),
-        );
+        trust(&mut stage, &server);
+        lead_mails_to(&mut stage, &url, mail_server.port);
 
         assert_eq!(
             applied(&stage.program.run(&welcoming(NORA))),
@@ -560,15 +566,9 @@ fn a_mail_server_that_cannot_be_used_is_told_and_learns_no_password() {
             world.subscribers[1] = Subscriber::new(NORA, email, &["11"]);
         });
         if reason != UNTRUSTED {
-            stage.site.define(
-                "BENTO_WEBHOOKS_CA_FILE",
-                &server.authority().display().to_string(),
-            );
+            trust(&mut stage, &server);
         }
-        stage.site.define(
-            "BENTO_WEBHOOKS_SMTP",
-            &url.replace("PORT", &mail_server.port.to_string()),
-        );
+        lead_mails_to(&mut stage, url, mail_server.port);
 
         let answer = stage.program.run(&welcoming(NORA));
 
@@ -601,9 +601,7 @@ fn a_mail_server_that_is_silent_or_away_is_not_waited_for() {
         (away_port, "does not answer"),
     ] {
         let (mut stage, _outbox) = stage_with_outbox(&json!({}), |_| {});
-        stage
-            .site
-            .define("BENTO_WEBHOOKS_SMTP", &format!("smtp://127.0.0.1:{port}"));
+        lead_mails_to(&mut stage, "smtp://127.0.0.1:PORT", port);
         let answer = stage.program.run(&welcoming(NORA));
         assert!(
             applied(&answer).contains("could not be handed over"),

@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::{say, wrong_use};
+use crate::clock::span;
 use crate::outcome::Trouble;
 use crate::receive;
 use crate::site::{Overview, Shown, Site, Whereabouts};
@@ -27,12 +28,16 @@ Lets a row of the queue be tried again now, whether it waits or was given up. Th
 worker does it: the next webhook starts one, or run: bento-webhooks work
 
 Usage: bento-webhooks retry ID | --all [--path DIR] [--site NUMBER]
+
+In a network each site counts its rows for itself: an ID needs --site.
 ";
 
 const DROP: &str = "\
 Removes a row of the queue: what it asks for is not done. A row that runs stays.
 
 Usage: bento-webhooks drop ID [--path DIR] [--site NUMBER]
+
+In a network each site counts its rows for itself: an ID needs --site.
 ";
 
 /// `queue`.
@@ -43,12 +48,12 @@ pub(super) fn show(arguments: Vec<OsString>) -> ExitCode {
         Err(code) => return code,
     };
     let mut shown = Vec::new();
-    let result = each_site(&arguments, |site, number, calls| {
+    let result = each_site(&arguments, Sites::All, |site, number, calls| {
         shown.push((number, calls, site.overview(calls)?));
         Ok(())
     });
-    if let Err(trouble) = result {
-        return failed(&trouble);
+    if let Err(error) = result {
+        return failed(&error);
     }
     match arguments.has("--json") {
         true => say(&format!("{}\n", as_json(&shown))),
@@ -71,7 +76,13 @@ pub(super) fn retry(arguments: Vec<OsString>) -> ExitCode {
         },
         _ => return wrong_use("retry needs an ID or --all", RETRY),
     };
-    count(&arguments, "to be tried again", |site| site.retry(id))
+    let sites = match id {
+        Some(_) => Sites::One,
+        None => Sites::All,
+    };
+    count(&arguments, sites, "to be tried again", |site| {
+        site.retry(id)
+    })
 }
 
 /// `drop`.
@@ -87,7 +98,7 @@ pub(super) fn discard(arguments: Vec<OsString>) -> ExitCode {
     let Ok(id) = id else {
         return wrong_use("ID is a number that queue shows", DROP);
     };
-    count(&arguments, "removed", |site| site.discard(id))
+    count(&arguments, Sites::One, "removed", |site| site.discard(id))
 }
 
 fn read(arguments: Vec<OsString>, flags: &[&str], help: &str) -> Result<Arguments, ExitCode> {
@@ -106,16 +117,17 @@ fn read(arguments: Vec<OsString>, flags: &[&str], help: &str) -> Result<Argument
 /// Changes rows and says how many. Exit code 1 when there was none.
 fn count(
     arguments: &Arguments,
+    sites: Sites,
     what: &str,
     mut change: impl FnMut(&mut Site<'_>) -> Result<u64, Trouble>,
 ) -> ExitCode {
     let mut changed = 0;
-    let result = each_site(arguments, |site, _, _| {
+    let result = each_site(arguments, sites, |site, _, _| {
         changed += change(site)?;
         Ok(())
     });
     match result {
-        Err(trouble) => failed(&trouble),
+        Err(error) => failed(&error),
         Ok(()) => {
             let rows = if changed == 1 { "row" } else { "rows" };
             say(&format!("{changed} {rows} {what}.\n"));
@@ -128,17 +140,30 @@ fn count(
     }
 }
 
+/// Which sites of a network a command is about, where none is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sites {
+    /// The only one: each site counts its rows for itself, so that a number alone may mean several.
+    One,
+    /// All that have an inbox.
+    All,
+}
+
 /// Visits every site that has an inbox, or the one that was asked for; tells its number and its calls in a minute.
 fn each_site(
     arguments: &Arguments,
+    sites: Sites,
     mut visit: impl FnMut(&mut Site<'_>, u64, u32) -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+) -> anyhow::Result<()> {
     arguments.with_environment(|env| {
         let config = receive::configure(env)?;
         let mut site = Site::connect(&config)?;
-        let numbers = site.numbers()?;
-        let asked = |number: &u64| arguments.site.is_none_or(|asked| asked == *number);
-        for number in numbers.into_iter().filter(asked) {
+        let mut numbers = site.numbers()?;
+        numbers.retain(|number| arguments.site.is_none_or(|asked| asked == *number));
+        if sites == Sites::One && numbers.len() > 1 {
+            anyhow::bail!("several sites of this network have a queue: name one with --site");
+        }
+        for number in numbers {
             site.place(&Whereabouts::Number(number))?;
             site.check_inbox()?;
             visit(&mut site, number, config.own().calls_per_minute())?;
@@ -147,8 +172,8 @@ fn each_site(
     })
 }
 
-fn failed(trouble: &Trouble) -> ExitCode {
-    let _ = writeln!(io::stderr(), "bento-webhooks: {trouble}");
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "bento-webhooks: {error}");
     ExitCode::FAILURE
 }
 
@@ -227,34 +252,4 @@ fn line(row: &Shown) -> String {
         "{:>8}  {:<11}  {:<8}  {:>5}  {:>8}  {contact}{reason}\n",
         row.id, row.what, row.state, row.attempts, due
     )
-}
-
-/// A time span, in its largest unit.
-fn span(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_told_in_their_largest_unit() {
-        let table = [
-            (999, "0 s"),
-            (59_999, "59 s"),
-            (60_000, "1 min"),
-            (3_600_000, "1 h"),
-            (200_000_000, "2 days"),
-        ];
-        for (milliseconds, text) in table {
-            assert_eq!(span(milliseconds), text);
-        }
-    }
 }

@@ -5,6 +5,7 @@ use super::{say, wrong_use};
 use crate::inbox::Token;
 use crate::outcome::Ending;
 use crate::receive::{self, Life, Watched, Work, Worked};
+use crate::setup;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,7 +14,8 @@ use std::time::Duration;
 const HELP: &str = "\
 Does what waits in the queue: webhooks that could not be done at once, and what
 could not be sent. One worker at a time works for a site; a second one ends at
-once. From cron, once a minute:
+once. From cron, once a minute, it also puts our lines in .htaccess first again
+where another plugin has put its own above them:
 
   * * * * *  bento-webhooks work --path /home/you/public_html
 
@@ -47,6 +49,8 @@ pub(super) fn run(arguments: Vec<OsString>) -> ExitCode {
     if place.is_some() {
         // Started by a webhook: a session of its own, so that nothing that happens to the web server's process reaches it.
         let _ = rustix::process::setsid();
+    } else {
+        setup::keep_first();
     }
     if arguments.has("--after-answer") {
         std::thread::sleep(AFTER_ANSWER);
@@ -132,7 +136,8 @@ impl Progress {
         }
         if self.replaced {
             say("Another worker is at it.\n");
-        } else {
+        } else if self.done + self.later > 0 || io::stdout().is_terminal() {
+            // Cron mails whatever is said, each minute.
             say(&format!("{} done, {} later.\n", self.done, self.later));
         }
     }

@@ -9,6 +9,7 @@ use super::program::host as ask_host;
 use crate::echo::{KeyPlace, digest};
 use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::setup::{self, Routing};
 use crate::text::one_line;
 use crate::web::{Ask, Failure, Reply, Verdict, Web, nonce, redacted};
 use serde_json::json;
@@ -46,7 +47,12 @@ pub(super) fn get(patient: &Patient) -> Vec<Finding> {
         Verdict::Ours(echo) if echo.program != crate::echo::PROGRAM => vec![Finding::warning(
             format!("the web server runs {}", one_line(&echo.program)),
             "What is examined here is not what answers webhooks.",
-            "install this version: sh install.sh",
+            match newer(&echo.program, crate::echo::PROGRAM) {
+                true => {
+                    "run that program's own doctor:  ~/.bento-webhooks/bin/bento-webhooks doctor"
+                }
+                false => "install this version: sh install.sh",
+            },
         )],
         Verdict::Ours(_) => vec![Finding::ok(format!(
             "program answers in {} ms",
@@ -61,6 +67,18 @@ pub(super) fn get(patient: &Patient) -> Vec<Finding> {
         }
         verdict => vec![wrong("GET", &verdict, web)],
     }
+}
+
+/// Whether the first of two programs, `bento-webhooks/1.2.3`, is of a later version.
+fn newer(one: &str, other: &str) -> bool {
+    let numbers = |name: &str| -> Vec<u32> {
+        let version = name.rsplit('/').next().unwrap_or_default();
+        version
+            .split('.')
+            .map_while(|part| part.parse().ok())
+            .collect()
+    };
+    numbers(one) > numbers(other)
 }
 
 /// `web.post`
@@ -189,22 +207,16 @@ pub(super) fn leak(patient: &Patient) -> Vec<Finding> {
     let Some(web) = patient.web.get() else {
         return vec![Finding::skipped("needs web.reach")];
     };
-    const SECRETS: &str = "Anybody can read the database password.";
-    const PATHS: &str = "It shows where your files are, and that programs may not run.";
-    let files = [
-        ("wp-config.php", "DB_PASSWORD", SECRETS),
-        ("bento-webhooks/receive", "BENTO_WEBHOOKS_WORDPRESS", PATHS),
-        ("bento-webhooks/.htaccess", "cgi-script", PATHS),
-        (".htaccess", "BEGIN Bento Webhooks", PATHS),
-    ];
-    let leaks: Vec<Finding> = files
+    let root = web.at("/");
+    let leaks: Vec<Finding> = not_to_be_read(patient, web)
         .iter()
         .filter_map(|(path, mark, why)| {
-            let reply = web.send(&Ask::get(path)).ok()?;
+            let path = path.trim_start_matches('/');
+            let reply = root.send(&Ask::get(path)).ok()?;
             let leaks = reply.status == 200 && contains(&reply, mark);
             leaks.then(|| {
                 Finding::failure(
-                    format!("{}{path} can be read by anybody", web.home()),
+                    format!("{}{path} can be read by anybody", root.home()),
                     *why,
                     ask_host(&format!(
                         "Please let {} read .htaccess files (AllowOverride All) and run PHP and CGI.",
@@ -218,6 +230,37 @@ pub(super) fn leak(patient: &Patient) -> Vec<Finding> {
         true => vec![Finding::ok("nothing leaks")],
         false => leaks,
     }
+}
+
+/// Paths of files that nobody may read, with what stands in each, and why that matters.
+fn not_to_be_read(patient: &Patient, web: &Web) -> [(String, &'static str, &'static str); 4] {
+    const SECRETS: &str = "Anybody can read the database password.";
+    const PATHS: &str = "It shows where your files are, and that programs may not run.";
+    let home = web.home().path();
+    let site = patient.settings.get().map(|settings| &settings.site_url);
+    let site = site.and_then(|site| Url::parse(site).ok());
+    let site = site.as_ref().map_or(home, Url::path);
+    let stub = match patient
+        .located
+        .installation()
+        .map(|own| &own.installed.route)
+    {
+        Some(Routing::Htaccess { block, .. }) => setup::target(block),
+        _ => None,
+    };
+    let by_hand = format!("{home}bento-webhooks/receive");
+    let stub = stub.unwrap_or(&by_hand);
+    let (folder, _) = stub.rsplit_once('/').unwrap_or_default();
+    [
+        (
+            format!("{}/wp-config.php", site.trim_end_matches('/')),
+            "DB_PASSWORD",
+            SECRETS,
+        ),
+        (stub.to_owned(), "BENTO_WEBHOOKS_WORDPRESS", PATHS),
+        (format!("{folder}/.htaccess"), "cgi-script", PATHS),
+        (format!("{home}.htaccess"), "BEGIN Bento Webhooks", PATHS),
+    ]
 }
 
 fn contains(reply: &Reply, mark: &str) -> bool {
@@ -355,4 +398,22 @@ fn instead(to: &str, web: &Web) -> String {
     address.set_query(Some("access_key=…&wpf_action=update"));
     address.set_fragment(None);
     redacted(address.as_str()).replace("%E2%80%A6", "…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_their_numbers() {
+        for (one, other, is_newer) in [
+            ("bento-webhooks/0.10.0", "bento-webhooks/0.9.9", true),
+            ("bento-webhooks/1.0.0", "bento-webhooks/0.9.9", true),
+            ("bento-webhooks/0.9.9", "bento-webhooks/0.10.0", false),
+            ("bento-webhooks/1.0.0", "bento-webhooks/1.0.0", false),
+            ("something", "bento-webhooks/1.0.0", false),
+        ] {
+            assert_eq!(newer(one, other), is_newer, "{one} {other}");
+        }
+    }
 }

@@ -7,7 +7,6 @@ use crate::site::{Site, Table, Whereabouts};
 use crate::wp_config::DbHost;
 use std::sync::Mutex;
 use std::time::Instant;
-use url::Url;
 
 const WHY: &str = "Every webhook needs the database; without it the sender is told to come back.";
 
@@ -22,9 +21,9 @@ pub(super) fn connect(patient: &Patient) -> Vec<Finding> {
         Err(trouble) => return vec![failed(&trouble)],
     };
     let took = start.elapsed().as_millis();
-    let (domain, path) = address(patient);
+    let (host, path) = config.whereabouts(patient.url.as_ref());
     let place = match site.place(&Whereabouts::Address {
-        host: &domain,
+        host: &host,
         path: &path,
     }) {
         Ok(place) => place,
@@ -52,26 +51,6 @@ pub(super) fn connect(patient: &Patient) -> Vec<Finding> {
     findings
 }
 
-/// Host and path of the site that is examined: `--url`, else WP_HOME, else a network's main site.
-fn address(patient: &Patient) -> (String, String) {
-    let config = patient.config.as_ref().ok().copied();
-    let home = config.and_then(|config| Url::parse(config.site().home()?).ok());
-    if let Some(url) = patient.url.as_ref().or(home.as_ref()) {
-        let port = url
-            .port()
-            .map(|port| format!(":{port}"))
-            .unwrap_or_default();
-        let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-        return (format!("{host}{port}"), url.path().to_owned());
-    }
-    let network = config.and_then(|config| config.network());
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    (
-        text(network.and_then(|network| network.domain())),
-        text(network.and_then(|network| network.path())),
-    )
-}
-
 /// What a trouble with the database means; its text ends with what to check.
 pub(super) fn failed(trouble: &Trouble) -> Finding {
     let text = trouble.to_string();
@@ -82,28 +61,34 @@ pub(super) fn failed(trouble: &Trouble) -> Finding {
     Finding::failure(seen, WHY, next)
 }
 
+/// The answer of the database to a question, or what to say without one.
+fn ask<T>(
+    patient: &Patient,
+    question: impl FnOnce(&mut Site<'static>) -> Result<T, Trouble>,
+) -> Result<T, Finding> {
+    let mut connection = patient
+        .database()
+        .ok_or_else(|| Finding::skipped("needs db.connect"))?;
+    question(&mut connection.site).map_err(|trouble| failed(&trouble))
+}
+
 /// `db.rights`
 pub(super) fn rights(patient: &Patient) -> Vec<Finding> {
-    let Some(mut connection) = patient.database() else {
-        return vec![Finding::skipped("needs db.connect")];
-    };
-    let site = &mut connection.site;
-    let missing = site
-        .tables_in_use()
-        .and_then(|tables| site.missing_rights(&tables));
-    match missing {
-        Err(trouble) => vec![failed(&trouble)],
+    let missing = ask(patient, |site| {
+        let tables = site.tables_in_use()?;
+        site.missing_rights(&tables)
+    });
+    vec![match missing {
+        Err(finding) => finding,
         Ok(missing) if missing.is_empty() => {
-            vec![Finding::info(
-                "the database user may read and write what is used",
-            )]
+            Finding::info("the database user may read and write what is used")
         }
-        Ok(missing) => vec![Finding::failure(
+        Ok(missing) => Finding::failure(
             format!("the database user lacks {}", first(&missing)),
             "Webhooks cannot be written, and the sender is told to come back for nothing.",
             "give the user all rights on this database, in your host's panel under MySQL databases",
-        )],
-    }
+        ),
+    }]
 }
 
 /// The first few of a list, and how many more there are.
@@ -117,12 +102,9 @@ fn first(list: &[String]) -> String {
 
 /// `db.tables`
 pub(super) fn tables(patient: &Patient) -> Vec<Finding> {
-    let Some(mut connection) = patient.database() else {
-        return vec![Finding::skipped("needs db.connect")];
-    };
-    let tables = match connection.site.tables_in_use() {
+    let tables = match ask(patient, Site::tables_in_use) {
         Ok(tables) => tables,
-        Err(trouble) => return vec![failed(&trouble)],
+        Err(finding) => return vec![finding],
     };
     // The first webhook makes ours; where WP Fusion has no log, nothing is logged.
     let missing: Vec<&str> = tables
@@ -179,12 +161,9 @@ fn problem(table: &Table) -> Option<Finding> {
 
 /// `db.users`
 pub(super) fn users(patient: &Patient) -> Vec<Finding> {
-    let Some(mut connection) = patient.database() else {
-        return vec![Finding::skipped("needs db.connect")];
-    };
-    let shares = match connection.site.shared_addresses() {
+    let shares = match ask(patient, Site::shared_addresses) {
         Ok(shares) => shares,
-        Err(trouble) => return vec![failed(&trouble)],
+        Err(finding) => return vec![finding],
     };
     if shares.is_empty() {
         return vec![Finding::info(

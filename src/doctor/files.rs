@@ -6,7 +6,7 @@ use super::locate::Installation;
 use super::others;
 use super::patient::Patient;
 use super::program::user_name;
-use crate::setup::{Fault, Repair, Routing, State};
+use crate::setup::{self, Fault, Repair, Routing, State};
 use crate::text::one_line;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,17 +25,11 @@ pub(super) fn own(patient: &Patient) -> Vec<Finding> {
     let Some(repair) = repair(installation) else {
         return vec![Finding::info("the routing is in nginx's own files")];
     };
-    let faults = repair.outside();
-    match faults.is_empty() {
-        true => vec![Finding::info(format!(
-            "program and backups in {}",
-            installation.prefix.display()
-        ))],
-        false => faults
-            .iter()
-            .map(|(path, fault)| named(path, fault))
-            .collect(),
-    }
+    let prefix = installation.prefix.display();
+    all_named(
+        &repair.outside(),
+        format!("program and backups in {prefix}"),
+    )
 }
 
 /// Backups and journal must not lie where the web server hands files out.
@@ -85,14 +79,12 @@ pub(super) fn block(patient: &Patient) -> Vec<Finding> {
 
 /// Our files of nginx, and our line in the site's own.
 fn nginx(files: &[PathBuf]) -> Finding {
-    let is_ours =
-        |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("bento"));
-    match files.iter().find(|path| !is_ours(path)) {
+    match setup::without_ours(files) {
         None => Finding::ok("nginx has our lines"),
         Some(path) => Finding::failure(
             format!("our lines are gone from {}", path.display()),
             "Webhooks go past the program to WordPress and its PHP.",
-            "as root:  sh install.sh --owner --recipe nginx",
+            "put them back, as root:  bento-webhooks doctor --fix",
         ),
     }
 }
@@ -102,10 +94,14 @@ pub(super) fn folder(patient: &Patient) -> Vec<Finding> {
     let Some(repair) = patient.located.installation().and_then(repair) else {
         return vec![Finding::info("no folder of ours in the web root")];
     };
-    let faults = repair.in_web_root();
-    match faults.is_empty() {
-        true => vec![Finding::info("stub and rules as setup wrote them")],
-        false => faults
+    all_named(&repair.in_web_root(), "stub and rules as setup wrote them")
+}
+
+/// The files and folders of ours that are not as they were, or that all of them are.
+fn all_named(faults: &[(PathBuf, Fault)], fine: impl Into<String>) -> Vec<Finding> {
+    match faults {
+        [] => vec![Finding::info(fine)],
+        faults => faults
             .iter()
             .map(|(path, fault)| named(path, fault))
             .collect(),

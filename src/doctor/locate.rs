@@ -7,9 +7,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// The folder of the program in the owner's home.
-const OWN_FOLDER: &str = ".bento-webhooks";
-
 /// The folder of WordPress and the installation for it, if there are any.
 pub(super) struct Located {
     folder: Option<PathBuf>,
@@ -27,7 +24,10 @@ pub(super) struct Installation {
 impl Located {
     /// Looks for WordPress; `path` is what `--path` says, and then nothing else counts.
     pub(super) fn find(path: Option<&Path>) -> Located {
-        let mut installations = installations();
+        let installations = setup::installations().into_iter();
+        let mut installations: Vec<Installation> = installations
+            .map(|(prefix, installed)| Installation { prefix, installed })
+            .collect();
         let folder = match path {
             Some(path) => upward(&absolute(path)),
             None => env::var_os("BENTO_WEBHOOKS_WORDPRESS")
@@ -63,20 +63,6 @@ impl Located {
             .find_map(|file| fs::metadata(file).ok())
             .map(|data| data.uid())
     }
-}
-
-/// The installations that are known here: that of this very program, and the one in the owner's home.
-fn installations() -> Vec<Installation> {
-    let program = env::current_exe().ok();
-    let own = program.and_then(|program| Some(program.parent()?.parent()?.to_owned()));
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(OWN_FOLDER));
-    let mut prefixes: Vec<PathBuf> = own.into_iter().chain(home).collect();
-    prefixes.dedup();
-    let installation = |prefix: PathBuf| {
-        let installed = setup::installed(&prefix)?;
-        Some(Installation { prefix, installed })
-    };
-    prefixes.into_iter().filter_map(installation).collect()
 }
 
 /// The nearest folder with WordPress in it, from this one upward.

@@ -1,6 +1,6 @@
 //! `bento-webhooks doctor`: names the broken link between Bento and WordPress, and the next step.
 //!
-//! It changes nothing, in the database neither. Every check returns [`finding::Finding`]s; those of [`checks::CHECKS`] run
+//! It changes nothing, in the database neither, but for the note of a worker that `web.after` has started. Every check returns [`finding::Finding`]s; those of [`checks::CHECKS`] run
 //! at once as far as they can, in 20 seconds in all. Proof goes before guess: a request out and back, not a file that looks
 //! right. No secret leaves it: whatever is printed has been scrubbed of the keys and passwords that are known.
 
@@ -49,7 +49,8 @@ const NO_START: u8 = 3;
 
 const HELP: &str = "\
 Finds out what is broken between Bento and WordPress, and says the next step.
-It changes nothing, but with --fix.
+It changes nothing, but with --fix; only web.after has the site start a worker,
+as a webhook does, which does what is due in the queue and notes when it came.
 
 Usage: bento-webhooks doctor [OPTION]...
 
@@ -57,7 +58,8 @@ Usage: bento-webhooks doctor [OPTION]...
       --url URL    Examine the site at this address, such as one of a network
       --only IDS   Only these checks, such as web,db.connect; see --list
       --list       List all checks
-      --fix        Put our lines in .htaccess, our files and their modes back;
+      --fix        Put our lines in .htaccess, our files and their modes back,
+                   and start a worker where nobody works on what is due;
                    shows the changes and asks first
   -y, --yes        With --fix: do not ask
   -v, --verbose    Show everything that was found
@@ -179,15 +181,20 @@ fn list() -> String {
 
 /// Examines the site, prints what was found, and returns the exit code.
 fn examine(order: &Order) -> u8 {
-    let start = Instant::now();
     let located = Located::find(order.path.as_deref());
+    let config = configure(&located);
     if let Some(consent) = order.fix
-        && let Err(why) = fix::run(&located, consent)
+        && let Err(why) = fix::run(
+            &located,
+            config.as_ref().ok().copied(),
+            order.url.as_ref(),
+            consent,
+        )
     {
         say(&format!("{why}\n"));
         return BROKEN;
     }
-    let config = configure(&located);
+    let start = Instant::now();
     let patient = Arc::new(Patient::new(located, config, order.url.clone()));
     let to_run = with_needs(&order.only);
     let mut results = schedule::run(&to_run, &patient, TIME);

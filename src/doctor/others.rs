@@ -5,6 +5,7 @@
 //! `[END]` in our lines keeps rewrite rules below them away, but not `Redirect` and `RedirectMatch`, which are another
 //! module's and see the address that ours leads to as well.
 
+use crate::setup;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// The query of a webhook, as the page of WP Fusion gives it.
@@ -21,7 +22,7 @@ pub(super) struct Line {
 
 /// The lines of others that catch a webhook.
 pub(super) fn catching(text: &str, block: &str) -> Vec<Line> {
-    let target = target(block);
+    let target = setup::target(block).unwrap_or("/bento-webhooks/receive");
     let mut found = Vec::new();
     let (mut conditions, mut is_above) = (Conditions::default(), true);
     for (index, line) in text.lines().enumerate() {
@@ -36,7 +37,7 @@ pub(super) fn catching(text: &str, block: &str) -> Vec<Line> {
                 let met = std::mem::take(&mut conditions).are_met();
                 is_above && met && rule_catches(&words)
             }
-            Some("redirectmatch") => alias_catches(&words, &target),
+            Some("redirectmatch") => alias_catches(&words, target),
             _ => false,
         };
         if catches {
@@ -48,13 +49,6 @@ pub(super) fn catching(text: &str, block: &str) -> Vec<Line> {
         is_above &= line.trim() != "# BEGIN Bento Webhooks";
     }
     found
-}
-
-/// Where our lines lead to.
-fn target(block: &str) -> String {
-    let rule = block.lines().find(|line| line.starts_with("RewriteRule"));
-    let target = rule.and_then(|line| line.split_whitespace().nth(2));
-    target.unwrap_or("/bento-webhooks/receive").to_owned()
 }
 
 /// The conditions before a rule.

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::site::{Place, Site};
-use crate::web::Web;
+use crate::web::{Web, login};
 use crate::wp_config::Config;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -81,7 +81,13 @@ impl Patient {
             let site = Secret::new(settings.site_uuid.clone());
             bento.chain([settings.access_key.clone(), site])
         });
-        password.into_iter().chain(keys).collect()
+        let addresses = self.settings.get().into_iter();
+        let addresses = addresses.flat_map(|settings| [&*settings.home, &*settings.site_url]);
+        let addresses = addresses.chain(self.url.iter().map(Url::as_str));
+        let logins = addresses.filter_map(login);
+        let logins = logins.flat_map(|login| [Some(login), login.split(':').nth(1)]);
+        let logins = logins.flatten().map(Secret::new);
+        password.into_iter().chain(keys).chain(logins).collect()
     }
 
     /// Notes how far a clock is from ours, by the `Date` that its server sent `took` ago.

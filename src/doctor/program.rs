@@ -19,6 +19,10 @@ pub(super) fn version(patient: &Patient) -> Vec<Finding> {
     let mut findings = vec![account(patient)];
     let panel = Panel::here().map(|panel| Finding::info(format!("on {}", panel.name())));
     findings.extend(panel);
+    let installed = patient.located.installation();
+    let installed = installed.map(|own| own.installed.version.as_str());
+    let other = installed.filter(|version| *version != env!("CARGO_PKG_VERSION"));
+    findings.extend(other.map(|version| Finding::info(format!("{version} is installed"))));
     findings
 }
 

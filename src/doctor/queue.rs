@@ -4,6 +4,7 @@
 use super::answers;
 use super::finding::Finding;
 use super::patient::Patient;
+use crate::clock::span;
 use crate::outcome::Trouble;
 use crate::site::Overview;
 use crate::text::one_line;
@@ -86,17 +87,16 @@ pub(super) fn worker(patient: &Patient) -> Vec<Finding> {
         Ok(overview) => overview,
         Err(finding) => return vec![finding],
     };
-    let is_due = overview
-        .rows
-        .iter()
-        .any(|row| row.state == "waiting" && row.due_in == 0);
-    let is_idle = overview.last_worked.is_none_or(|age| age > OVERDUE);
-    let is_old = overview.oldest.is_some_and(|age| age > OVERDUE);
-    if is_due && is_idle && is_old && !overview.worker {
+    if stands_still(&overview) {
         return vec![Finding::failure(
             "webhooks are due, and nobody works on them",
             "They stay undone until the next webhook starts a worker, or for ever where none can start.",
-            "add to crontab:  * * * * *  ~/.bento-webhooks/bin/bento-webhooks work --path PATH-OF-WORDPRESS",
+            match left_to_cron(patient) {
+                true => {
+                    "add to crontab:  * * * * *  ~/.bento-webhooks/bin/bento-webhooks work --path PATH-OF-WORDPRESS"
+                }
+                false => "start one:  bento-webhooks doctor --fix",
+            },
         )];
     }
     vec![Finding::info(
@@ -106,6 +106,23 @@ pub(super) fn worker(patient: &Patient) -> Vec<Finding> {
             (false, None) => "no worker was needed yet".to_owned(),
         },
     )]
+}
+
+/// Whether something has been due for long, and nobody works on it.
+pub(super) fn stands_still(overview: &Overview) -> bool {
+    let is_due = overview
+        .rows
+        .iter()
+        .any(|row| row.state == "waiting" && row.due_in == 0);
+    let is_idle = overview.last_worked.is_none_or(|age| age > OVERDUE);
+    let is_old = overview.oldest.is_some_and(|age| age > OVERDUE);
+    is_due && is_idle && is_old && !overview.worker
+}
+
+/// Whether the owner wants cron to work.
+fn left_to_cron(patient: &Patient) -> bool {
+    let config = patient.config.as_ref();
+    config.is_ok_and(|config| config.own().worker() == Worker::Cron)
 }
 
 /// `hook.last`
@@ -121,11 +138,7 @@ pub(super) fn last(patient: &Patient) -> Vec<Finding> {
 
 /// `web.after`
 pub(super) fn after(patient: &Patient) -> Vec<Finding> {
-    let is_cron = patient
-        .config
-        .as_ref()
-        .is_ok_and(|config| config.own().worker() == Worker::Cron);
-    if is_cron {
+    if left_to_cron(patient) {
         return vec![Finding::info(
             "cron does what waits (BENTO_WEBHOOKS_WORKER)",
         )];
@@ -162,33 +175,4 @@ pub(super) fn after(patient: &Patient) -> Vec<Finding> {
         "What Bento or the site could not do at once stays in the queue: the host ends what a request has started.",
         "let cron do it, each minute:  bento-webhooks work ; and define BENTO_WEBHOOKS_WORKER as 'cron' in wp-config.php",
     )]
-}
-
-/// Milliseconds as a person says them.
-fn span(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_said_in_the_unit_that_fits() {
-        for (milliseconds, words) in [
-            (999, "0 s"),
-            (119_000, "119 s"),
-            (240_000, "4 min"),
-            (7_200_000, "2 h"),
-            (172_800_000, "2 days"),
-        ] {
-            assert_eq!(span(milliseconds), words);
-        }
-    }
 }

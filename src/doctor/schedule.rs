@@ -46,16 +46,21 @@ pub(super) fn run(checks: &[&'static Check], patient: &Arc<Patient>, time: Durat
         results.insert(id, findings);
     }
     for check in checks {
-        let late = || {
-            vec![Finding::skipped(format!(
-                "no result in {} s",
-                time.as_secs()
-            ))]
-        };
-        results.entry(check.id).or_insert_with(late);
+        results
+            .entry(check.id)
+            .or_insert_with(|| vec![late(check.id, time)]);
     }
     name_roots(&mut results);
     results
+}
+
+/// What is said of a check that was not done when the time was up.
+fn late(id: &str, time: Duration) -> Finding {
+    Finding::warning(
+        format!("no result in {} s", time.as_secs()),
+        "Something on the way is slow, and whatever else it is cannot be seen behind that.",
+        format!("examine it alone:  bento-webhooks doctor --only {id}"),
+    )
 }
 
 /// What was skipped for want of something that was skipped itself names what is really broken.

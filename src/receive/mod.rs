@@ -14,6 +14,7 @@ mod start;
 mod worker;
 mod write;
 
+pub use start::worker_anyway as start_worker;
 pub use worker::{Life, Watched, Work, Worked, work};
 
 use crate::bento::{Account, Bento};

@@ -4,7 +4,7 @@ use super::Job;
 use crate::clock::Clock;
 use crate::log::{Entry, Level, Source, Who};
 use crate::outcome::{Ending, Outcome, Refusal, Trouble};
-use crate::site::{Found, Log, LogRow};
+use crate::site::{Found, Log, LogRow, Share};
 use crate::webhook::{Action, Webhook};
 
 impl Job<'_, '_> {
@@ -98,10 +98,12 @@ impl Job<'_, '_> {
         Ending::Refused(refusal).into()
     }
 
-    /// Log rows about Bento failing, in the places where WP Fusion writes them; for the first attempt only.
+    /// Log rows about Bento failing, in the places where WP Fusion writes them; for the first attempt only, and not when the
+    /// worker is told once more to wait.
     pub(super) fn note_failure(&mut self, found: Option<&Found>, trouble: &Trouble) {
         let is_first = self.lease.as_ref().is_none_or(|lease| lease.attempt == 1);
-        if !matches!(trouble, Trouble::Bento { .. }) || !is_first {
+        let waits_on = trouble.is_waiting() && self.share == Share::Kept;
+        if !matches!(trouble, Trouble::Bento { .. }) || !is_first || waits_on {
             return;
         }
         let message = |what: &str| {

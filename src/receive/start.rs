@@ -35,14 +35,17 @@ const HORIZON: u64 = 45_000;
 /// Starts the worker if its place is free and there is something to do soon. An account that has reached its process limit
 /// is normal: then the next webhook tries again.
 pub(super) fn worker(site: &mut Site<'_>, config: &Config, place: &Place) {
-    if config.own().worker() == Worker::Cron {
-        return;
+    if config.own().worker() != Worker::Cron {
+        worker_anyway(site, config, place);
     }
+}
+
+/// The same where cron is to do the work, for an owner who asks for it.
+pub fn worker_anyway(site: &mut Site<'_>, config: &Config, place: &Place) {
     let token = super::token();
-    if !site.hire(token, HORIZON).unwrap_or(false) {
-        return;
+    if site.hire(token, HORIZON).unwrap_or(false) {
+        start(site, config, place, token, &[]);
     }
-    start(site, config, place, token, &[]);
 }
 
 /// Starts a worker that waits until the answer is out, so that doctor and setup can see whether work goes on then. A

@@ -8,9 +8,11 @@ use super::journal::Journal;
 use super::look::Sight;
 use super::place::{Ground, Place, Rung};
 use super::recipe;
+use crate::text::one_line;
 use crate::web::{Ask, Reply, Web, nonce};
 use std::io;
 use std::time::Duration;
+use url::Url;
 
 /// Name of the throw-away folder, without its random end.
 const NAME: &str = "bw-probe-";
@@ -35,10 +37,20 @@ pub(super) enum Trial {
     No(String),
 }
 
+/// Why rules in `.htaccess` do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoRules {
+    /// Whoever asks is sent to this address first, and a POST would lose its body.
+    Elsewhere(String),
+    /// Something else; what was seen.
+    Seen(String),
+}
+
 /// The throw-away folder, in place.
 pub(super) struct Ladder<'a> {
     sight: &'a Sight,
-    web: &'a Web,
+    /// The way to the folder that the throw-away folder is in.
+    web: Web,
     nonce: String,
     /// Name of the folder.
     name: String,
@@ -49,7 +61,7 @@ impl<'a> Ladder<'a> {
     /// Writes the throw-away folder for these rungs. `prefix` is where the program will be.
     pub(super) fn build(
         sight: &'a Sight,
-        web: &'a Web,
+        web: &Web,
         journal: &mut Journal,
         rungs: &[Rung],
         prefix: &std::path::Path,
@@ -104,24 +116,31 @@ impl<'a> Ladder<'a> {
         }
         Ok(Ladder {
             sight,
-            web,
+            web: web.at(&sight.ground.path),
             nonce,
             name,
             rungs,
         })
     }
 
-    /// Whether the server reads `.htaccess` and knows the rewriting that is needed; otherwise what was seen.
-    pub(super) fn rewriting(&self) -> Result<(), String> {
-        match self.fetch(0) {
-            Err(what) => Err(what),
-            Ok(reply) if reply.body == format!("read-{}\n", self.nonce).as_bytes() => Ok(()),
-            Ok(reply) => Err(match reply.status {
-                500 => "500, this server does not take the rules that are needed".to_owned(),
-                status if reply.body.is_empty() => format!("{status}, an empty answer"),
-                status => format!("{status}, .htaccess is not read or rewriting is off"),
-            }),
+    /// Whether the server reads `.htaccess` and knows the rewriting that is needed.
+    pub(super) fn rewriting(&self) -> Result<(), NoRules> {
+        let reply = self.fetch(0).map_err(NoRules::Seen)?;
+        if reply.body == format!("read-{}\n", self.nonce).as_bytes() {
+            return Ok(());
         }
+        Err(match (reply.status, reply.header("location")) {
+            (300..=399, Some(to)) => NoRules::Elsewhere(origin(to)),
+            (500, _) => {
+                NoRules::Seen("500, this server does not take the rules that are needed".to_owned())
+            }
+            (status, _) if reply.body.is_empty() => {
+                NoRules::Seen(format!("{status}, an empty answer"))
+            }
+            (status, _) => NoRules::Seen(format!(
+                "{status}, .htaccess is not read or rewriting is off"
+            )),
+        })
     }
 
     /// The rungs and how the trial of each ended; ends after the first that can be used.
@@ -188,6 +207,13 @@ impl<'a> Ladder<'a> {
             reads_config: value("config") == Some("yes"),
         })
     }
+}
+
+/// Scheme and host of an address; all of it, when it has none.
+fn origin(address: &str) -> String {
+    let url = Url::parse(address).ok();
+    let origin = url.map(|url| url.origin().ascii_serialization());
+    one_line(&origin.unwrap_or_else(|| address.to_owned()))
 }
 
 /// What an answer says about a host that did not run the program.

@@ -3,7 +3,8 @@
 use super::place::Ground;
 use crate::settings::Settings;
 use crate::site::{Site, Whereabouts};
-use crate::wp_config::{self, Config, Surroundings};
+use crate::web::redacted;
+use crate::wp_config::{self, Config, Network, Surroundings};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -143,7 +144,7 @@ impl Sight {
             .unwrap_or(&settings.home)
             .trim_end_matches('/')
             .to_owned();
-        let ground = ground(wordpress, &settings, &address)?;
+        let ground = ground(wordpress, &config, &settings, &address)?;
         Ok(Sight {
             wordpress: wordpress.to_owned(),
             config,
@@ -151,6 +152,11 @@ impl Sight {
             address,
             ground,
         })
+    }
+
+    /// The home address as it may be shown.
+    pub(super) fn shown(&self) -> String {
+        redacted(&self.address)
     }
 
     /// The `.htaccess` of the home address.
@@ -185,15 +191,8 @@ impl Sight {
 /// WP Fusion's settings, of the main site where there are several.
 fn settings(config: &Config, url: Option<&str>) -> Result<Settings, String> {
     let sentence = |trouble: crate::outcome::Trouble| trouble.to_string();
-    let network = config.network();
-    let (mut host, mut path) = (String::new(), "/".to_owned());
-    if let Some(url) = url.and_then(|url| Url::parse(url).ok()) {
-        host = url.host_str().unwrap_or_default().to_owned();
-        path = url.path().to_owned();
-    } else if let Some(network) = network {
-        host = network.domain().unwrap_or_default().to_owned();
-        path = network.path().unwrap_or("/").to_owned();
-    }
+    let url = url.and_then(|url| Url::parse(url).ok());
+    let (host, path) = config.whereabouts(url.as_ref());
     let mut site = Site::connect(config).map_err(sentence)?;
     let place = site
         .place(&Whereabouts::Address {
@@ -203,9 +202,13 @@ fn settings(config: &Config, url: Option<&str>) -> Result<Settings, String> {
         .map_err(sentence)?;
     let settings = site.settings(&place).map_err(sentence)?;
     if !settings.uses_bento {
-        return Err(
-            "WP Fusion is not connected to Bento; connect it, then run me again".to_owned(),
-        );
+        return Err(match config.network() {
+            None => "WP Fusion is not connected to Bento; connect it, then run me again".to_owned(),
+            Some(_) => format!(
+                "WP Fusion is not connected to Bento at {}; connect it, or name another site of the network with --url",
+                settings.home
+            ),
+        });
     }
     if settings.access_key.expose_str().trim().is_empty() {
         return Err(
@@ -217,7 +220,12 @@ fn settings(config: &Config, url: Option<&str>) -> Result<Settings, String> {
 
 /// The folder of the home address, as WordPress's `get_home_path` finds it: that of WordPress without the piece of path by
 /// which the site's address is longer than the home address.
-fn ground(wordpress: &Path, settings: &Settings, address: &str) -> Result<Ground, String> {
+fn ground(
+    wordpress: &Path,
+    config: &Config,
+    settings: &Settings,
+    address: &str,
+) -> Result<Ground, String> {
     let path = |address: &str| -> Option<String> {
         let url = Url::parse(address).ok()?;
         Some(format!("{}/", url.path().trim_end_matches('/')))
@@ -254,5 +262,11 @@ fn ground(wordpress: &Path, settings: &Settings, address: &str) -> Result<Ground
             front.display()
         ));
     }
-    Ok(Ground { front, path: asked })
+    // A network's sites below a path have no folders: all of them are served out of the network's own.
+    let network = config.network().filter(|network| !network.subdomains());
+    let path = match network.and_then(Network::path) {
+        Some(path) if asked.starts_with(path) => path.to_owned(),
+        _ => asked,
+    };
+    Ok(Ground { front, path })
 }

@@ -15,6 +15,7 @@ mod begin;
 mod files;
 mod htaccess;
 mod journal;
+mod keep;
 mod ladder;
 mod look;
 mod nginx;
@@ -30,15 +31,17 @@ mod undo;
 
 pub use htaccess::{State, state, with_block, without_block};
 pub use journal::{Installed, Routing, installed};
+pub use keep::{installations, keep_first};
+pub use nginx::{socket_in, without_ours};
 pub use place::Rung;
-pub use recipe::block;
+pub use recipe::{block, target};
 pub use repair::{Fault, Repair};
 
 use crate::command;
 use crate::http::{Route, Trust};
 use crate::web::Web;
 use journal::{Journal, Owner};
-use ladder::{Ladder, Trial};
+use ladder::{Ladder, NoRules, Trial};
 use look::Sight;
 use options::{Asked, Options, Recipe, Task};
 use plan::{Plan, Runner};
@@ -209,7 +212,7 @@ impl<'o> Setup<'o> {
         let name = screen.path(wordpress);
         screen.line(
             Mark::Ok,
-            &format!("WordPress {release} in {name}, {}", sight.address),
+            &format!("WordPress {release} in {name}, {}", sight.shown()),
         );
         let (tags, fields) = (
             sight.settings.tag_names.iter().count(),
@@ -237,7 +240,7 @@ impl<'o> Setup<'o> {
             );
             return View::Unseen;
         }
-        let seen = self.see(&sight.address, screen);
+        let seen = Self::see(sight, screen);
         match &seen {
             View::Unseen => screen.line(Mark::Warn, "the site cannot be reached from here"),
             View::Seen { front, server, .. } => {
@@ -253,13 +256,22 @@ impl<'o> Setup<'o> {
         seen
     }
 
-    fn see(&self, address: &str, screen: &mut Screen) -> View {
-        for (route, trust) in [(Route::Dns, Trust::Public), (Route::Here, Trust::Any)] {
-            let Some(web) = Web::new(address, trust, route) else {
+    fn see(sight: &Sight, screen: &mut Screen) -> View {
+        let trust = Trust::from_file(sight.config.own().ca_file()).unwrap_or(Trust::Public);
+        let mut first = None;
+        for (route, trust) in [(Route::Dns, trust), (Route::Here, Trust::Any)] {
+            let Some(web) = Web::new(&sight.address, trust, route) else {
                 continue;
             };
             match Front::fetch(&web) {
                 Ok((front, reply)) => {
+                    if let Some(why) = first {
+                        let text = format!(
+                            "reached only through 127.0.0.1: {why}; see in a browser that {} opens",
+                            sight.shown()
+                        );
+                        screen.line(Mark::Warn, &text);
+                    }
                     let server = reply.header("server").unwrap_or("a web server");
                     let server = server
                         .split(['/', ' '])
@@ -268,7 +280,10 @@ impl<'o> Setup<'o> {
                         .to_owned();
                     return View::Seen { web, front, server };
                 }
-                Err(why) => screen.detail(&format!("{route:?}: {why}")),
+                Err(why) => {
+                    screen.detail(&format!("{route:?}: {why}"));
+                    first = first.or(Some(why));
+                }
             }
         }
         View::Unseen
@@ -313,10 +328,15 @@ impl<'o> Setup<'o> {
         };
         let ladder = Ladder::build(sight, web, journal, &rungs, &self.prefix).map_err(failed)?;
         let found = match ladder.rewriting() {
-            Err(what) => {
+            Err(NoRules::Seen(what)) => {
                 screen.row(Mark::No, "rules in .htaccess", &what);
                 Err(refusal(sight, server, Missing::Rules))
             }
+            Err(NoRules::Elsewhere(to)) => Err(Stop::failed(format!(
+                "{} is redirected to {to}, where a webhook arrives without its body. Nothing was changed.
+Use that address in Bento, and run me again with  --url {to}",
+                sight.shown()
+            ))),
             Ok(()) => {
                 let tell = |rung: Rung, trial: &Trial| match trial {
                     Trial::Ran(run) => {
@@ -371,7 +391,7 @@ impl<'o> Setup<'o> {
   {}/?wpf_action=test
 It works if bento-webhooks answers that the access key is missing. If your home page comes instead:
   sh install.sh --undo",
-                    sight.address
+                    sight.shown()
                 ));
                 UNPROVEN
             }

@@ -112,6 +112,23 @@ fn nginx(options: &Options, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
+/// The first of these files that has nothing of ours any more: neither is it our own, nor does it include that.
+pub fn without_ours(files: &[PathBuf]) -> Option<&PathBuf> {
+    let has_ours = |path: &&PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let mut lines = text.lines().map(str::trim);
+        lines.any(|line| line == INCLUDE || line.contains("$bento_webhook"))
+    };
+    files.iter().find(|path| !has_ours(path))
+}
+
+/// Where fcgiwrap listens, according to our file with the site's part.
+pub fn socket_in(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let socket = text.split("fastcgi_pass \"unix:").nth(1)?;
+    Some(socket.split('"').next()?.to_owned())
+}
+
 /// The folder that the server block names.
 fn document_root(sight: &Sight) -> PathBuf {
     let deep = sight.ground.path.trim_matches('/');

@@ -18,6 +18,9 @@ struct Own {
     mode: u32,
 }
 
+/// Pairs of lines beyond which two texts are not compared line by line.
+const MOST_COMPARED: usize = 1 << 22;
+
 /// What becomes of a text.
 type Edit = dyn Fn(&[u8]) -> Vec<u8>;
 
@@ -276,46 +279,69 @@ impl Plan {
     }
 }
 
-/// The lines that go and the lines that come, in the order of the file.
+/// The lines that go and the lines that come, in the order of the file; as few as can be.
 fn difference(old: &[u8], new: &[u8]) -> Vec<String> {
     let lines = |text: &[u8]| -> Vec<String> {
-        String::from_utf8_lossy(text)
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        let text = String::from_utf8_lossy(text).into_owned();
+        text.lines().map(str::to_owned).collect()
     };
     let (old, new) = (lines(old), lines(new));
+    let both = old.iter().rev().zip(new.iter().rev());
+    let end = both.take_while(|(line, other)| line == other).count();
+    let without_end =
+        |lines: &[String]| lines.get(..lines.len() - end).unwrap_or_default().to_vec();
+    let (old, new) = (without_end(&old), without_end(&new));
+    let common = in_common(&old, &new);
+    let kept = |one: usize, other: usize| {
+        let row = common.get(one).and_then(|row| row.get(other));
+        row.copied().unwrap_or_default()
+    };
     let mut changes = Vec::new();
-    let (mut at_old, mut at_new) = (0, 0);
+    let (mut one, mut other) = (0, 0);
     loop {
-        match (old.get(at_old), new.get(at_new)) {
+        match (old.get(one), new.get(other)) {
             (None, None) => break,
-            (Some(line), Some(other)) if line == other => {
-                (at_old, at_new) = (at_old + 1, at_new + 1);
+            (Some(line), Some(same)) if line == same => (one, other) = (one + 1, other + 1),
+            (Some(line), come) if come.is_none() || kept(one + 1, other) > kept(one, other + 1) => {
+                changes.push(format!("- {line}"));
+                one += 1;
             }
-            (Some(line), other) => {
-                // The next line that both have, whichever side reaches it first.
-                let ahead = new.iter().skip(at_new).position(|new| new == line);
-                match (other, ahead) {
-                    (Some(other), Some(_)) => {
-                        changes.push(format!("+ {other}"));
-                        at_new += 1;
-                    }
-                    _ => {
-                        changes.push(format!("- {line}"));
-                        at_old += 1;
-                    }
-                }
-            }
-            (None, Some(line)) => {
+            (_, Some(line)) => {
                 changes.push(format!("+ {line}"));
-                at_new += 1;
+                other += 1;
             }
+            (Some(_), None) => break,
         }
     }
     // An empty line is not worth showing.
     changes.retain(|line| line.len() > 2);
     changes
+}
+
+/// How many lines two texts have in common, in their order, from a line of the one and a line of the other on; nothing
+/// for texts too long to be compared so.
+fn in_common(old: &[String], new: &[String]) -> Vec<Vec<u32>> {
+    if old.len().saturating_mul(new.len()) > MOST_COMPARED {
+        return Vec::new();
+    }
+    let mut table = vec![vec![0; new.len() + 1]];
+    for line in old.iter().rev() {
+        let below = table.last().cloned().unwrap_or_default();
+        let mut row = vec![0];
+        for (other, pair) in new.iter().rev().zip(below.windows(2).rev()) {
+            let &[down, across] = pair else { continue };
+            let right = row.last().copied().unwrap_or_default();
+            row.push(if line == other {
+                across + 1
+            } else {
+                right.max(down)
+            });
+        }
+        row.reverse();
+        table.push(row);
+    }
+    table.reverse();
+    table
 }
 
 #[cfg(test)]
@@ -330,6 +356,12 @@ mod tests {
             ("a\n", "a\n", ""),
             ("", "a\nb\n", "+ a,+ b"),
             ("a\nb\n", "b\n", "- a"),
+            // A block that moves to the top shows as that, whatever else is the same in both.
+            (
+                "1\n2\n3\n<\nx\n2\n>\nend\n",
+                "<\nx\n2\n>\n1\n2\n3\nend\n",
+                "- 1,- 2,- 3,+ 1,+ 2,+ 3",
+            ),
         ];
         for (old, new, expected) in table {
             assert_eq!(

@@ -66,7 +66,7 @@ pub(super) struct Prover<'a> {
     pub(super) web: &'a Web,
     pub(super) sight: &'a Sight,
     pub(super) front: &'a Front,
-    /// Path of the stub below the home address, where it has one.
+    /// Path of the stub below the folder of the home address, where it has one.
     pub(super) stub: Option<String>,
 }
 
@@ -131,8 +131,8 @@ impl Prover<'_> {
     /// What lies in the web root is not handed out.
     fn secrets(&self) -> Proof {
         if let Some(stub) = &self.stub {
-            let reply = self
-                .web
+            let web = self.web.at(&self.sight.ground.path);
+            let reply = web
                 .send(&Ask::get(stub))
                 .map_err(|failure| failure.to_string())?;
             if Verdict::of(&reply, "") == Verdict::Source {

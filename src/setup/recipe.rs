@@ -27,6 +27,12 @@ RewriteRule ^(?:index\\.php)?$ {target} [{flags}]
     )
 }
 
+/// The address that our lines lead to.
+pub fn target(block: &str) -> Option<&str> {
+    let rule = block.lines().find(|line| line.starts_with("RewriteRule"));
+    rule?.split_whitespace().nth(2)
+}
+
 /// `[END]`, so that no rule below sees the new address. A `cgi-bin` has no rules of its own to pass the header on.
 pub(super) fn flags(target: &str) -> &'static str {
     if target.starts_with("/cgi-bin/") {
@@ -191,6 +197,14 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn the_target_of_our_lines_is_found_in_them() {
+        for path in ["/bento-webhooks/receive", "/cgi-bin/bento-webhooks.cgi"] {
+            assert_eq!(target(&block(path)), Some(path));
+        }
+        assert_eq!(target("RewriteEngine On"), None);
     }
 
     #[test]

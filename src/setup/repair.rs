@@ -4,11 +4,11 @@ use super::htaccess::{self, State};
 use super::journal::{Installed, Journal, Owner, Routing};
 use super::place::Place;
 use super::plan::{Plan, Runner, program_in};
+use super::recipe;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use url::Url;
 
 /// What is wrong with a file or folder of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +45,16 @@ impl Repair {
         else {
             return None;
         };
-        let url = Url::parse(&installed.home).ok()?;
-        let folder = stub.parent().filter(|_| rung.is_own_folder());
-        let name = folder.and_then(Path::file_name).unwrap_or_default();
+        let target = recipe::target(block)?;
         let place = Place {
             rung: *rung,
-            folder: folder.map(Path::to_owned),
-            folder_path: format!(
-                "{}/{}",
-                url.path().trim_end_matches('/'),
-                name.to_string_lossy()
-            ),
+            folder: stub
+                .parent()
+                .filter(|_| rung.is_own_folder())
+                .map(Path::to_owned),
+            folder_path: target.rsplit_once('/')?.0.to_owned(),
             stub: stub.clone(),
-            target: String::new(),
+            target: target.to_owned(),
         };
         let closed = fs::metadata(prefix.join("bin")).is_ok_and(|data| data.mode() & 0o077 == 0);
         let runner = if closed { Runner::Owner } else { Runner::Other };

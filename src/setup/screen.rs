@@ -1,9 +1,10 @@
 //! What the owner reads: lines on the terminal and, for cron jobs, the same in `install.log`. Asks the one question.
 
 use super::options::Voice;
+use crate::command;
 use crate::text::one_line;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -128,23 +129,18 @@ impl Screen {
         one_line(&text)
     }
 
-    /// Asks, at the terminal itself: standard input may be the script that is running.
+    /// Asks at the terminal.
     pub(super) fn ask(&mut self, question: &str) -> io::Result<String> {
-        let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-        write!(terminal, "{question} ")?;
-        let mut answer = String::new();
-        BufReader::new(terminal).read_line(&mut answer)?;
-        self.log_too(&format!("{question} {}\n", answer.trim()));
-        Ok(answer.trim().to_owned())
+        let answer = command::ask(question)?;
+        self.log_too(&format!("{question} {answer}\n"));
+        Ok(answer)
     }
 
     /// Asks for a yes or no; Enter means yes.
     pub(super) fn consent(&mut self, question: &str) -> Consent {
         match self.ask(&format!("{question} [Y/n]")) {
             Err(_) => Consent::NobodyThere,
-            Ok(answer) if ["", "y", "yes"].contains(&answer.to_lowercase().as_str()) => {
-                Consent::Given
-            }
+            Ok(answer) if command::is_yes(&answer) => Consent::Given,
             Ok(_) => Consent::Refused,
         }
     }

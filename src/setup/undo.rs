@@ -102,8 +102,8 @@ impl Setup<'_> {
     }
 }
 
-/// The home page before anything is taken away.
-fn home_page(installed: &Installed) -> Option<(Web, Front)> {
+/// The home page before anything is changed.
+pub(super) fn home_page(installed: &Installed) -> Option<(Web, Front)> {
     for (route, trust) in [(Route::Dns, Trust::Public), (Route::Here, Trust::Any)] {
         let web = Web::new(&installed.home, trust, route)?;
         if let Ok((front, _)) = Front::fetch(&web) {

@@ -7,7 +7,7 @@ mod certificate;
 mod verdict;
 
 pub use certificate::{Certificate, certificate};
-pub use verdict::{Verdict, redacted};
+pub use verdict::{Verdict, login, redacted};
 
 use crate::http::{self, Route, Trust};
 use crate::secret::Secret;
@@ -103,6 +103,16 @@ impl Web {
             home: home_url,
             agent,
         })
+    }
+
+    /// The same way to another path, which has a slash at both ends.
+    pub fn at(&self, path: &str) -> Web {
+        let mut home = self.home.clone();
+        home.set_path(path);
+        Web {
+            home,
+            agent: self.agent.clone(),
+        }
     }
 
     /// The home address, with a slash at its end.

@@ -202,9 +202,20 @@ fn is_wordpress(reply: &Reply, page: &str, json: Option<&Value>) -> bool {
     link || header || wp_json || WORDPRESS.iter().any(|mark| page.contains(mark))
 }
 
-/// An address without the values of `access_key`, in whatever way the name is written.
+/// The name and password that stand in front of the host in an address.
+pub fn login(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(authority.rsplit_once('@')?.0)
+}
+
+/// An address without name and password, and without the values of `access_key`, in whatever way the name is written.
 pub fn redacted(address: &str) -> String {
     let mut shown = String::with_capacity(address.len());
+    let address = match login(address) {
+        Some(login) => address.replacen(&format!("{login}@"), "…@", 1),
+        None => address.to_owned(),
+    };
     for (count, part) in address.split('&').enumerate() {
         if count > 0 {
             shown.push('&');
@@ -413,6 +424,8 @@ mod tests {
     #[test]
     fn a_key_is_never_shown() {
         let table = [
+            ("https://me:s3cret@a.test/x@y", "https://…@a.test/x@y"),
+            ("https://a.test/me:public@y", "https://a.test/me:public@y"),
             (
                 "https://a.test/?access_key=s3cret",
                 "https://a.test/?access_key=…",

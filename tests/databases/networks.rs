@@ -1,6 +1,7 @@
 //! A network of sites: which one a webhook is for, whose tables and keys are written, and who is protected.
 
-use super::{Answer, KEY, NORA, Request, SUE, Stage, json, stage};
+use super::{Answer, KEY, NORA, Request, SUE, Stage, Value, json, stage};
+use crate::support::bento::{Fault, Script};
 
 /// Key of the second site, as long as that of the first, so that the counts in the settings stay right.
 const SECOND_KEY: &str = "b2b2b2b2";
@@ -250,4 +251,54 @@ fn users_may_live_in_tables_of_another_name() {
     let company = "SELECT meta_value FROM peoplemeta WHERE user_id = 3 AND meta_key = 'company'";
     assert_eq!(stage.site.column(company), ["Future Foundation"]);
     assert_eq!(after.options["user_count"].0, "7");
+}
+
+/// Each site has an inbox of its own, and counts its rows for itself.
+#[test]
+fn the_queue_of_each_site_is_its_own() {
+    let stage = network();
+    let broken = Script::always(Fault::status(500, "{}"));
+    stage.bento.world().scripts.push(broken);
+    for (path, key) in [("/", KEY), ("/second/", SECOND_KEY)] {
+        let address = format!("shop.example.test{path}");
+        let answer = ask(&stage, &address, "update_tags", key, SUE);
+        assert_eq!(answer.result(), "queued", "{answer}");
+    }
+    let told = |arguments: &[&str]| {
+        let output = stage.program.command(arguments);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+    let (code, shown) = told(&["queue"]);
+    let has = |text: &str| shown.contains(text);
+    assert!(code == 0 && has("Site 1\n") && has("Site 2\n"), "{shown}");
+    let (_, shown) = told(&["queue", "--site", "2", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["sites"][0]["site"], 2, "{shown}");
+    assert_eq!(shown["sites"][1], Value::Null, "{shown}");
+
+    let both = "SELECT COUNT(*) FROM (SELECT id FROM wp_bento_webhooks_inbox UNION ALL SELECT id FROM wp_2_bento_webhooks_inbox) AS i WHERE id = 1";
+    assert_eq!(stage.site.column(both), ["2"]);
+    for command in ["retry", "drop"] {
+        let (code, said) = told(&[command, "1"]);
+        assert!(code == 1 && said.contains("name one with --site"), "{said}");
+        assert_eq!(stage.site.column(both), ["2"]);
+    }
+    assert_eq!(told(&["drop", "1", "--site", "2"]).0, 0);
+    assert_eq!(
+        stage.site.column("SELECT id FROM wp_bento_webhooks_inbox"),
+        ["1"]
+    );
+    assert_eq!(stage.site.column(both), ["1"]);
+    assert_eq!(told(&["retry", "1", "--site", "1"]).0, 0);
+    assert_eq!(
+        told(&["retry", "--all"]),
+        (0, "1 row to be tried again.\n".to_owned())
+    );
+    stage.bento.world().scripts.clear();
+    stage.program.work();
+    assert_eq!(stage.site.column(both), ["0"]);
 }

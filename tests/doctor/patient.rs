@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -97,6 +99,19 @@ impl Patient {
         Some(patient)
     }
 
+    /// A network of two sites behind Apache, of which the second has the first one's settings of WP Fusion.
+    pub(crate) fn on_network() -> Option<Patient> {
+        let hosting = Hosting::everything(Php::Fpm, Gateway::Cgid);
+        let apache = Apache::start(Shop::network()?, hosting);
+        let patient = Patient::fused(Server::Apache(apache));
+        patient.install(Install::Unproven);
+        patient.shop().sql(&[
+            "REPLACE INTO wp_2_options (option_name, option_value, autoload) \
+             SELECT option_name, option_value, autoload FROM wp_options WHERE option_name IN ('wpf_options', 'active_plugins')",
+        ]);
+        Some(patient)
+    }
+
     /// A site behind nginx and fcgiwrap; `None` where this is not root, who alone may set nginx up.
     pub(crate) fn behind_nginx() -> Option<Patient> {
         if !is_root() {
@@ -109,10 +124,10 @@ impl Patient {
             program: None,
         });
         let (shop, prefix) = (patient.shop(), patient.prefix());
-        let socket = shop.root.join("run/bento-webhooks.sock");
+        let socket = patient.socket();
         let started = start_fcgiwrap(&shop.owner, &prefix.join("bin/bento-webhooks"), &socket);
         copy_program(shop);
-        let mut command = std::process::Command::new(shop.home.join("bento-webhooks"));
+        let mut command = Command::new(shop.home.join("bento-webhooks"));
         command.args(["setup", "--yes", "--owner", "--recipe", "nginx"]);
         for (option, path) in [
             ("--path", &shop.wordpress),
@@ -174,6 +189,21 @@ impl Patient {
     pub(crate) fn stop_program(&mut self) {
         if let Server::Nginx { program, .. } = &mut self.server {
             *program = None;
+        }
+    }
+
+    /// Where that listens.
+    fn socket(&self) -> PathBuf {
+        self.shop().root.join("run/bento-webhooks.sock")
+    }
+
+    /// Starts it again.
+    pub(crate) fn start_program(&mut self) {
+        let (owner, socket) = (self.shop().owner.clone(), self.socket());
+        drop(fs::remove_file(&socket));
+        let started = start_fcgiwrap(&owner, &self.prefix().join("bin/bento-webhooks"), &socket);
+        if let Server::Nginx { program, .. } = &mut self.server {
+            *program = Some(started);
         }
     }
 
@@ -292,14 +322,72 @@ impl Patient {
 
     /// Runs doctor as the owner of the site, in the folder of WordPress.
     pub(crate) fn doctor(&self, arguments: &[&str]) -> Said {
+        let arguments = [&["doctor"], arguments].concat();
+        self.run(&self.shop().home.join("bento-webhooks"), &arguments, b"")
+    }
+
+    /// The same at a terminal, where somebody types this.
+    pub(crate) fn doctor_at_terminal(&self, arguments: &[&str], typed: &str) -> Said {
+        let program = self.shop().home.join("bento-webhooks");
+        let line = format!("{} doctor {}", program.display(), arguments.join(" "));
+        let arguments = ["-qec", &line, "/dev/null"];
+        self.run(std::path::Path::new("script"), &arguments, typed.as_bytes())
+    }
+
+    /// The same below a limit that prlimit(1) knows.
+    pub(crate) fn doctor_within(&self, limit: &str, arguments: &[&str]) -> Said {
+        let program = self.shop().home.join("bento-webhooks");
+        let program = program.display().to_string();
+        let arguments = [&[limit, program.as_str(), "doctor"], arguments].concat();
+        self.run(std::path::Path::new("prlimit"), &arguments, b"")
+    }
+
+    /// Does what waits, as the cron job does.
+    pub(crate) fn work(&self) -> Said {
+        let folder = self.shop().wordpress.display().to_string();
+        let program = self.prefix().join("bin/bento-webhooks");
+        self.run(&program, &["work", "--now", "--path", &folder], b"")
+    }
+
+    /// Whether the program answers a POST to the webhook address.
+    pub(crate) fn answers(&self) -> bool {
+        let address = format!("{}/?wpf_action=test&access_key={KEY}", self.shop().address);
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build()
+            .new_agent();
+        let answer = agent.post(address).send("{}").unwrap();
+        answer.headers().contains_key("x-bento-webhooks")
+    }
+
+    /// The same as root, who alone may set nginx up.
+    pub(crate) fn doctor_as_root(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(self.shop().home.join("bento-webhooks"));
+        command.arg("doctor").args(arguments);
+        self.run_as(command, b"")
+    }
+
+    /// Runs a command as the owner of the site. The program is not the installed one, which may be what is broken.
+    fn run(&self, program: &std::path::Path, arguments: &[&str], typed: &[u8]) -> Said {
+        let mut command = self.shop().owner.command(program);
+        command.args(arguments);
+        self.run_as(command, typed)
+    }
+
+    /// Runs a command in the folder of WordPress.
+    fn run_as(&self, mut command: Command, typed: &[u8]) -> Said {
         let shop = self.shop();
-        // Not the installed one, which may be what is broken.
-        let mut command = shop.owner.command(shop.home.join("bento-webhooks"));
         command
-            .arg("doctor")
-            .args(arguments)
-            .env("HOME", &shop.home);
-        let output = command.current_dir(&shop.wordpress).output().unwrap();
+            .env("HOME", &shop.home)
+            .env("TERM", "xterm")
+            .current_dir(&shop.wordpress)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed).unwrap();
+        let output = child.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let said = Said {
             code: output.status.code().unwrap_or(-1),
@@ -353,7 +441,7 @@ impl Patient {
     }
 
     /// What differs from run to run, made equal.
-    fn evened(&self, text: &str) -> String {
+    pub(crate) fn evened(&self, text: &str) -> String {
         let shop = self.shop();
         let version = env!("CARGO_PKG_VERSION");
         let text = text
@@ -390,10 +478,7 @@ impl Patient {
 /// count as open for writing.
 fn copy_program(shop: &Shop) -> PathBuf {
     let copy = shop.home.join("bento-webhooks");
-    let copied = std::process::Command::new("cp")
-        .arg(PROGRAM)
-        .arg(&copy)
-        .status();
+    let copied = Command::new("cp").arg(PROGRAM).arg(&copy).status();
     assert!(copied.unwrap().success());
     copy
 }

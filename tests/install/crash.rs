@@ -5,7 +5,7 @@
 
 use std::process::Stdio;
 
-use crate::hosting::{Apache, Ended, Gateway, Hosting, Layout, Php, Shop, archive};
+use crate::hosting::{Apache, Ended, Gateway, Hosting, Layout, Php, Shop, Tree, archive};
 use crate::watch::{home_is_up, program_answers};
 
 /// The calls that change files and folders.
@@ -49,6 +49,17 @@ fn shop() -> Option<Apache> {
     Some(apache)
 }
 
+/// Takes away whatever is there: every file must be as before.
+fn uninstalled(shop: &Shop, before: &Tree, name: &str) {
+    let undone = shop.install(&["--uninstall"]);
+    assert_eq!(undone.code, Some(0), "{name}: {undone:?}");
+    assert_eq!(
+        shop.tree().difference(before),
+        [""; 0],
+        "{name}: {undone:?}"
+    );
+}
+
 #[test]
 fn an_installation_that_is_killed_at_any_step_is_undone_to_the_byte() {
     let Some(apache) = shop() else { return };
@@ -62,22 +73,11 @@ fn an_installation_that_is_killed_at_any_step_is_undone_to_the_byte() {
             };
             cuts += 1;
             home_is_up(shop);
-            let undone = shop.install(&["--uninstall"]);
-            assert_eq!(undone.code, Some(0), "{call} {count}: {undone:?}");
-            assert_eq!(
-                shop.tree().difference(&before),
-                [""; 0],
-                "{call} {count}: {undone:?}"
-            );
+            uninstalled(shop, &before, &format!("{call} {count}"));
         }
         // The last round of each call was not cut.
         program_answers(shop);
-        let undone = shop.install(&["--uninstall"]);
-        assert_eq!(
-            shop.tree().difference(&before),
-            [""; 0],
-            "{call}: {undone:?}"
-        );
+        uninstalled(shop, &before, call);
     }
     assert!(cuts > 30, "only {cuts} steps were seen");
 }
@@ -101,13 +101,7 @@ fn a_removal_that_is_killed_at_any_step_is_finished_by_the_next() {
             assert_eq!(installed.code, Some(0), "{call} {count}: {installed:?}");
             let was_cut = cut(shop, call, count, &["--uninstall"]).is_some();
             home_is_up(shop);
-            let undone = shop.install(&["--uninstall"]);
-            assert_eq!(undone.code, Some(0), "{call} {count}: {undone:?}");
-            assert_eq!(
-                shop.tree().difference(&before),
-                [""; 0],
-                "{call} {count}: {undone:?}"
-            );
+            uninstalled(shop, &before, &format!("{call} {count}"));
             if !was_cut {
                 break;
             }

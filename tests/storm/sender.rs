@@ -40,6 +40,8 @@ pub(crate) struct Sender<'a> {
     hosts: Vec<String>,
     next_host: AtomicUsize,
     waiting: Mutex<VecDeque<Webhook>>,
+    /// Deliveries that may still be made.
+    allowed: AtomicUsize,
     tally: Mutex<Tally>,
 }
 
@@ -63,6 +65,7 @@ impl<'a> Sender<'a> {
             hosts,
             next_host: AtomicUsize::new(0),
             waiting: Mutex::new((0..count).map(webhook).collect()),
+            allowed: AtomicUsize::new(0),
             tally: Mutex::default(),
         }
     }
@@ -71,10 +74,28 @@ impl<'a> Sender<'a> {
         self.tally.lock().unwrap().clone()
     }
 
-    /// Sends until nothing is left to send.
-    pub(crate) fn send_all(&self, seed: u64) {
+    /// Whether something is left to send.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.waiting.lock().unwrap().is_empty()
+    }
+
+    /// Sets how many deliveries may be made from now on.
+    pub(crate) fn allow(&self, deliveries: usize) {
+        self.allowed.store(deliveries, Ordering::SeqCst);
+    }
+
+    /// Whether one more delivery may be made.
+    fn is_allowed(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        self.allowed
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+            .is_ok()
+    }
+
+    /// Sends until nothing is left to send or no delivery may be made any more.
+    pub(crate) fn send(&self, seed: u64) {
         let mut dice = Dice(seed | 1);
-        loop {
+        while self.is_allowed() {
             let Some(webhook) = self.waiting.lock().unwrap().pop_front() else {
                 return;
             };

@@ -31,5 +31,5 @@ pub use guard::Guarded;
 pub use installer::{Ended, Tree, archive};
 pub use nginx::{Nginx, start_fcgiwrap};
 pub use others::Other;
-pub use shop::{HOME_PAGE, KEY, Layout, Shop};
+pub use shop::{HOME_PAGE, KEY, Layout, SECOND, SECOND_KEY, Shop};
 pub use user::{User, is_root};

@@ -22,6 +22,10 @@ use crate::wordpress::{Release, WordPress, check, config, php};
 
 /// WP Fusion's access key of every shop.
 pub const KEY: &str = "a1b2c3d4";
+/// Path of the second site of a network.
+pub const SECOND: &str = "/second/";
+/// Its access key.
+pub const SECOND_KEY: &str = "z9y8x7w6";
 /// What the home page says when WordPress made it.
 pub const HOME_PAGE: &str = "This page was made by WordPress.";
 /// The release that the shops run.
@@ -35,6 +39,21 @@ const THEME: &str = "<?php header( 'X-Made-By: WordPress' ); ?>
 <title><?php bloginfo( 'name' ); ?></title>
 <p>This page was made by WordPress.</p>
 <p><?php echo esc_html( $_SERVER['REQUEST_METHOD'] . ' ' . strlen( file_get_contents( 'php://input' ) ) ); ?></p>
+";
+
+/// What WordPress tells the owner of a network in folders to put into `.htaccess`; it does not do so itself.
+const NETWORK_RULES: &str = "# BEGIN WordPress
+RewriteEngine On
+RewriteBase /
+RewriteRule ^index\\.php$ - [L]
+RewriteRule ^([_0-9a-zA-Z-]+/)?wp-admin$ $1wp-admin/ [R=301,L]
+RewriteCond %{REQUEST_FILENAME} -f [OR]
+RewriteCond %{REQUEST_FILENAME} -d
+RewriteRule ^ - [L]
+RewriteRule ^([_0-9a-zA-Z-]+/)?(wp-(content|admin|includes).*) $2 [L]
+RewriteRule ^([_0-9a-zA-Z-]+/)?(.*\\.php)$ $2 [L]
+RewriteRule . index.php [L]
+# END WordPress
 ";
 
 /// Requests of the site to itself would wait for a worker of a small test server; those to others must not leave.
@@ -78,6 +97,55 @@ impl Shop {
     /// A shop under the temporary folder; `None` where WordPress is missing and this is not CI.
     pub fn new(layout: Layout) -> Option<Shop> {
         Shop::under(&std::env::temp_dir(), layout)
+    }
+
+    /// A network of two sites in one folder: this one, and one below [`SECOND`] with an access key of its own.
+    pub fn network() -> Option<Shop> {
+        let mut shop = Shop::new(Layout::Root)?;
+        let folder = shop.wordpress.display().to_string();
+        let made = php(
+            "network.php",
+            &[&folder, "http://127.0.0.1", "boss@example.test"],
+            Vec::new(),
+        );
+        check(&made, "network.php");
+        for (name, value) in [
+            ("MULTISITE", "true"),
+            ("SUBDOMAIN_INSTALL", "false"),
+            ("DOMAIN_CURRENT_SITE", "'127.0.0.1'"),
+            ("PATH_CURRENT_SITE", "'/'"),
+            ("SITE_ID_CURRENT_SITE", "1"),
+            ("BLOG_ID_CURRENT_SITE", "1"),
+        ] {
+            shop.define(name, value);
+        }
+        let question = json!([["make_site", SECOND, "Second"]]);
+        let made = php(
+            "ask.php",
+            &[&folder, "http://127.0.0.1/"],
+            question.to_string().into_bytes(),
+        );
+        assert_eq!(check(&made, "make_site"), "[2]");
+        // WordPress makes networks at the usual ports alone.
+        let host = format!("127.0.0.1:{}", shop.port);
+        shop.define("DOMAIN_CURRENT_SITE", &format!("'{host}'"));
+        let second = format!("{}{SECOND}", shop.address);
+        shop.sql(&[
+            &format!("UPDATE wp_blogs SET domain = '{host}'"),
+            &format!("UPDATE wp_site SET domain = '{host}'"),
+            &format!("UPDATE wp_sitemeta SET meta_value = '{}/' WHERE meta_key = 'siteurl'", shop.address),
+            &format!("UPDATE wp_2_options SET option_value = '{}' WHERE option_name IN ('home', 'siteurl')", second.trim_end_matches('/')),
+            "UPDATE wp_2_options SET option_value = 'plain' WHERE option_name IN ('template', 'stylesheet')",
+        ]);
+        let mut settings = shop.wp_fusion();
+        settings["access_key"] = json!(SECOND_KEY);
+        shop.sql(&[&format!(
+            "INSERT INTO wp_2_options (option_name, option_value, autoload) VALUES ('wpf_options', '{}', 'on')",
+            serialize(&settings).replace('\\', "\\\\").replace('\'', "\\'")
+        )]);
+        fs::write(shop.htaccess(), NETWORK_RULES).unwrap();
+        shop.owner.own(&shop.home);
+        Some(shop)
     }
 
     /// A shop under another folder.
