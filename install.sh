@@ -188,7 +188,7 @@ package() {
   mkdir -p "$folder"
   cp -p "$output/$target/release/bento-webhooks" install.sh README.md LICENSE "$folder"
   # What an owner copies; the rest of the folder are programs in source.
-  find examples -type f ! -name '*.rs' ! -path 'examples/bench/*' -exec cp --parents {} "$folder" ';'
+  find examples -type f ! -name '*.rs' ! -path 'examples/bench/*.php' -exec cp --parents {} "$folder" ';'
   sums=$(cd "$folder" && find . -type f | LC_ALL=C sort | sed 's,^\./,,' | xargs sha256sum)
   printf '%s\n' "$sums" >"$folder/SHA256SUMS"
   # The same files give the same archive, whoever makes it and whenever.

@@ -112,6 +112,12 @@ fn a_broken_database_is_named() {
             "INSERT INTO wp_users (user_login, user_email) VALUES ('a', 'A@example.test'), ('b', 'a@example.test'), ('c', 'c@example.test')",
         );
     });
+    breaks("large", "db.index", 0, |patient| {
+        sql(
+            patient,
+            "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) SELECT seq, 'bento_contact_id', UUID() FROM seq_1001_to_7000",
+        );
+    });
 }
 
 #[test]

@@ -41,7 +41,7 @@ const USAGE: &str =
   --scale       Measures the program on sites of 1,000 to 1,000,000 users instead.
   --bursts      Sends 200 webhooks at once instead.
   --requests N  Webhooks of each kind for each contender (100).
-  --users N     Users of the shop (2000).
+  --users N     Users of the shop (2000); with --scale, of the largest (1000000).
   --write       Put the result into README.md, and the chart beside this program.";
 
 /// What is to be found out.
@@ -65,7 +65,13 @@ struct Wish {
     question: Question,
     shown: Shown,
     requests: u64,
-    users: u64,
+    users: Option<u64>,
+}
+
+impl Wish {
+    fn users(&self) -> u64 {
+        self.users.unwrap_or(2000)
+    }
 }
 
 fn main() -> ExitCode {
@@ -95,7 +101,7 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish> {
         question: Question::Cost,
         shown: Shown::Here,
         requests: 100,
-        users: 2000,
+        users: None,
     };
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -114,8 +120,8 @@ fn wish(mut arguments: impl Iterator<Item = String>) -> Result<Wish> {
                 None => bail!("--requests needs a number"),
             },
             "--users" => match number() {
-                Some(number) => wish.users = number,
                 None => bail!("--users needs a number"),
+                number => wish.users = number,
             },
             other => bail!("{other} is not known"),
         }
@@ -128,7 +134,7 @@ fn run(wish: &Wish) -> Result<()> {
     let mut out = io::stdout().lock();
     let (name, text) = match wish.question {
         Question::Cost => {
-            let stage = stage::Stage::full(&programs, wish.users)?;
+            let stage = stage::Stage::full(&programs, wish.users())?;
             let result = measure::measure(&stage, &programs, wish.requests)?;
             if wish.shown == Shown::InReadme {
                 readme::draw(&report::chart(&result))?;
@@ -136,14 +142,14 @@ fn run(wish: &Wish) -> Result<()> {
             ("cost", report::table(&result)?)
         }
         Question::Counts => {
-            let stage = stage::Stage::bare(&programs, wish.users)?;
+            let stage = stage::Stage::bare(&programs, wish.users())?;
             let counts = measure::count(&stage.ground, &stage.contenders(&programs)?)?;
             writeln!(out, "{}", report::counts(&counts))?;
             return report::check(&counts);
         }
-        Question::Scale => ("scale", scale::run(&programs, wish.requests)?),
+        Question::Scale => ("scale", scale::run(&programs, wish.requests, wish.users)?),
         Question::Bursts => {
-            let mut stage = stage::Stage::full(&programs, wish.users)?;
+            let mut stage = stage::Stage::full(&programs, wish.users())?;
             ("bursts", bursts::run(&mut stage, &programs)?)
         }
     };

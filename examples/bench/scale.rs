@@ -63,19 +63,23 @@ struct Times {
     right: bool,
 }
 
-/// Measures at all sizes; a table in Markdown.
-pub(crate) fn run(programs: &Programs, requests: u64) -> Result<String> {
+/// Measures at all sizes up to the largest that is wanted; a table in Markdown.
+pub(crate) fn run(programs: &Programs, requests: u64, largest: Option<u64>) -> Result<String> {
+    let sizes = SIZES
+        .into_iter()
+        .filter(|size| largest.is_none_or(|largest| *size <= largest));
+    let sizes: Vec<u64> = sizes.collect();
     let stage = Stage::bare(programs, 1)?;
     let shop = stage.shop().context("no shop")?;
     let mut root = shop.database.root();
     root.query_drop(format!("SET GLOBAL innodb_buffer_pool_size = {POOL}"))?;
     let mut progress =
-        Progress::new(SIZES.len() * Naming::ALL.len() * Action::ALL.len() + SIZES.len());
+        Progress::new(sizes.len() * Naming::ALL.len() * Action::ALL.len() + sizes.len());
     let mut found: Vec<(Naming, Action, Vec<Times>)> = Naming::ALL
         .into_iter()
         .flat_map(|naming| Action::ALL.map(|action| (naming, action, Vec::new())))
         .collect();
-    for size in SIZES {
+    for &size in &sizes {
         progress.step(&format!("making {size} users"));
         ground::populate(shop, size)?;
         let ours = Contender {
@@ -98,7 +102,7 @@ pub(crate) fn run(programs: &Programs, requests: u64) -> Result<String> {
         }
         index(&ours, "--drop")?;
     }
-    Ok(table(&found))
+    Ok(table(&sizes, &found))
 }
 
 /// Makes the index, or takes it away.
@@ -160,12 +164,13 @@ fn without_address(body: &Body) -> Result<Body> {
     Ok(Body::Exact(id.to_string().into_bytes()))
 }
 
-fn table(found: &[(Naming, Action, Vec<Times>)]) -> String {
+fn table(sizes: &[u64], found: &[(Naming, Action, Vec<Times>)]) -> String {
     let mut text = "| webhook | named by |".to_owned();
-    for size in SIZES {
+    for size in sizes {
         let _ = write!(text, " {size} users: CPU, wall ms |");
     }
-    text += " CPU, largest / smallest |\n|---|---|--:|--:|--:|--:|\n";
+    let columns = "--:|".repeat(sizes.len());
+    let _ = writeln!(text, " CPU, largest / smallest |\n|---|---|{columns}--:|");
     for (naming, action, times) in found {
         let _ = write!(text, "| {} | {} |", action.name(), naming.name());
         for time in times {
