@@ -171,6 +171,8 @@ pub struct Lease {
     pub since: Millis,
     /// When it was written first.
     pub stored: Millis,
+    /// Whether it was put off before, so that the log knows why.
+    pub told: bool,
 }
 
 /// Whether a row still is ours.
@@ -318,6 +320,7 @@ mod tests {
             attempt: 3,
             since: 5_000,
             stored: 0,
+            told: false,
         };
         let bento = |fault, wait| Trouble::Bento {
             detail: String::new(),

@@ -2,9 +2,10 @@
 
 use super::Job;
 use crate::clock::Clock;
+use crate::inbox::Lease;
 use crate::log::{Entry, Level, Source, Who};
 use crate::outcome::{Ending, Outcome, Refusal, Trouble};
-use crate::site::{Found, Log, LogRow, Share};
+use crate::site::{Found, Log, LogRow};
 use crate::webhook::{Action, Webhook};
 
 impl Job<'_, '_> {
@@ -98,12 +99,12 @@ impl Job<'_, '_> {
         Ending::Refused(refusal).into()
     }
 
-    /// Log rows about Bento failing, in the places where WP Fusion writes them; for the first attempt only, and not when the
-    /// worker is told once more to wait.
+    /// Log rows about Bento failing, in the places where WP Fusion writes them; for the first attempt only, and once when it
+    /// has to wait.
     pub(super) fn note_failure(&mut self, found: Option<&Found>, trouble: &Trouble) {
-        let is_first = self.lease.as_ref().is_none_or(|lease| lease.attempt == 1);
-        let waits_on = trouble.is_waiting() && self.share == Share::Kept;
-        if !matches!(trouble, Trouble::Bento { .. }) || !is_first || waits_on {
+        let is_new = |lease: &Lease| lease.attempt == 1 && !(lease.told && trouble.is_waiting());
+        let is_first = self.lease.as_ref().is_none_or(is_new);
+        if !matches!(trouble, Trouble::Bento { .. }) || !is_first {
             return;
         }
         let message = |what: &str| {

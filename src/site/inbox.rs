@@ -233,6 +233,7 @@ impl Site<'_> {
             version: 1,
             attempt: 1,
             stored: lease.since,
+            told: false,
             ..*lease
         }
     }
@@ -497,7 +498,7 @@ fn shown(row: &Row, now: Millis) -> Shown {
 }
 
 /// The columns of a row that [`task`] and [`lease`] read.
-pub(super) const COLUMNS: &str = "id, kind, action, contact, email, role, notify, background, secure, body, version, attempts, came";
+pub(super) const COLUMNS: &str = "id, kind, action, contact, email, role, notify, background, secure, body, version, attempts, came, reason";
 
 /// What a row asks for; `None` when it cannot be read.
 pub(super) fn task(row: &Row) -> Option<Task> {
@@ -536,5 +537,6 @@ pub(super) fn lease(row: &Row, token: crate::inbox::Token, since: Millis) -> Lea
         attempt: u32::try_from(number_column(row, "attempts")).unwrap_or(u32::MAX),
         since,
         stored: number_column(row, "came"),
+        told: !column(row, "reason").is_empty(),
     }
 }
