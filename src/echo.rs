@@ -40,6 +40,16 @@ pub enum KeyPlace {
     Header,
 }
 
+impl KeyPlace {
+    /// Where it was in a request whose key was right.
+    pub fn of(parameters: &Parameters) -> KeyPlace {
+        match parameters.get("access_key") {
+            Some(_) => KeyPlace::Address,
+            None => KeyPlace::Header,
+        }
+    }
+}
+
 impl Echo {
     /// The echo of a request whose key was right; none without a nonce of letters, digits, `-` and `_`.
     pub fn of(request: &Request, parameters: &Parameters) -> Option<Echo> {
@@ -52,10 +62,7 @@ impl Echo {
             nonce: nonce.to_owned(),
             length: body.len(),
             sha256: digest(body),
-            key: match parameters.get("access_key") {
-                Some(_) => KeyPlace::Address,
-                None => KeyPlace::Header,
-            },
+            key: KeyPlace::of(parameters),
         })
     }
 }

@@ -695,6 +695,17 @@ fn a_queue_that_stands_still_is_named() {
     patient.is_broken_at("queue.worker", 1, "queue-nobody");
 }
 
+#[test]
+fn a_key_that_logs_keep_is_named() {
+    let Some(patient) = Patient::new() else {
+        return;
+    };
+    sql(&patient, "UPDATE wp_bento_webhooks_state SET keyed = 1");
+    patient.is_broken_at("web.keylog", 0, "key-in-address");
+    sql(&patient, "UPDATE wp_bento_webhooks_state SET keyed = 2");
+    patient.is_broken_at("", 0, "key-in-header");
+}
+
 /// Each site of a network has its own settings, and its own break.
 #[test]
 fn a_network_is_examined_site_by_site() {

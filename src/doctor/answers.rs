@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::panel;
 use super::patient::Patient;
 use super::program::host as ask_host;
+use super::queue;
 use crate::echo::{KeyPlace, digest};
 use crate::secret::Secret;
 use crate::settings::Settings;
@@ -281,12 +282,23 @@ pub(super) fn key_place(patient: &Patient) -> Vec<Finding> {
     let arrives = answer.is_ok_and(
         |(_, verdict)| matches!(verdict, Verdict::Ours(echo) if echo.key == KeyPlace::Header),
     );
-    vec![Finding::info(match arrives {
-        true => {
-            "a key in the header X-Bento-Webhooks-Key arrives; access logs keep only one in the address"
-        }
-        false => "a key in a header does not arrive; access logs keep the one in the address",
-    })]
+    let in_use = queue::seen(patient)
+        .ok()
+        .and_then(|overview| overview.last_key);
+    vec![match (arrives, in_use) {
+        (false, _) => Finding::info(
+            "a key in a header does not arrive; access logs keep the one in the address",
+        ),
+        (true, None) => Finding::info(
+            "a key in the header X-Bento-Webhooks-Key arrives; access logs keep only one in the address",
+        ),
+        (true, Some(KeyPlace::Header)) => Finding::ok("Bento sends the key in a header"),
+        (true, Some(KeyPlace::Address)) => Finding::warning(
+            "Bento sends the key in the address",
+            "Access logs keep addresses, and whoever reads them can make users.",
+            "in Bento, send the key in the header X-Bento-Webhooks-Key and take access_key out of the address",
+        ),
+    }]
 }
 
 /// Sends a `test` that starts work which begins when the answer is out.

@@ -37,7 +37,7 @@ fn overview(patient: &Patient) -> Option<Result<Overview, Trouble>> {
 }
 
 /// The overview, or what to say without one.
-fn seen(patient: &Patient) -> Result<Overview, Finding> {
+pub(super) fn seen(patient: &Patient) -> Result<Overview, Finding> {
     match overview(patient) {
         None if patient.database().is_none() => Err(Finding::skipped("needs db.connect")),
         None => Err(Finding::info(NOTHING_KEPT)),

@@ -19,7 +19,7 @@ pub use worker::{Life, Watched, Work, Worked, work};
 
 use crate::bento::{Account, Bento};
 use crate::cgi::{self, Environment, Request};
-use crate::echo::Echo;
+use crate::echo::{Echo, KeyPlace};
 use crate::inbox::{Mark, Token};
 use crate::outcome::{Ending, Later, Outcome, Refusal, Trouble};
 use crate::settings::Settings;
@@ -104,7 +104,7 @@ fn receive(request: &Request, env: Environment<'_>, watch: Watch<'_>) -> Result<
         Ok(webhook) => {
             let about = outcome(&webhook, None, Ending::Unchanged);
             watch();
-            let result = visit.take(webhook);
+            let result = visit.take(webhook, KeyPlace::of(&parameters));
             Ok(result.unwrap_or_else(|trouble| Outcome {
                 ending: cut_short(trouble),
                 ..about
@@ -143,7 +143,7 @@ struct Visit<'s, 'a> {
 
 impl<'s, 'a> Visit<'s, 'a> {
     /// One webhook from a sender who waits: looked at, stored, and done at once if the limits allow.
-    fn take(&mut self, webhook: Webhook) -> Result<Outcome, Trouble> {
+    fn take(&mut self, webhook: Webhook, key: KeyPlace) -> Result<Outcome, Trouble> {
         self.check()?;
         let nobody = Person {
             id: None,
@@ -164,7 +164,10 @@ impl<'s, 'a> Visit<'s, 'a> {
         if !self.site.has_inbox() {
             return self.job(webhook).work(found, &bento);
         }
-        let stored = match self.site.store(&mark, &webhook, self.limits(), token()) {
+        let stored = match self
+            .site
+            .store(&mark, &webhook, self.limits(), token(), key)
+        {
             Err(_) if !self.site.has_inbox() => return self.job(webhook).work(found, &bento),
             stored => stored?,
         };

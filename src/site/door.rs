@@ -8,6 +8,7 @@
 
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
 use super::{OwnTables, Reply, Site, Statement, number_column};
+use crate::echo::KeyPlace;
 use crate::inbox::{Lease, Mark, Millis, Task, Token};
 use crate::outcome::Trouble;
 use crate::webhook::Webhook;
@@ -116,15 +117,16 @@ impl Site<'_> {
         webhook: &Webhook,
         limits: Limits,
         token: Token,
+        key: KeyPlace,
     ) -> Result<Stored, Trouble> {
         let mut statements = vec![
             self.storing(mark, webhook),
             "SET @id = LAST_INSERT_ID()".into(),
         ];
         if webhook.background {
-            statements.push(self.seeing_worker());
+            statements.extend(self.seeing_worker(key));
         } else {
-            statements.extend(self.claiming(limits, token));
+            statements.extend(self.claiming(limits, token, key));
         }
         let mut attempt = 1;
         let replies = loop {
@@ -157,7 +159,7 @@ impl Site<'_> {
     }
 
     /// Behind the door: claims row `@id` unless it is held, too many are at work, or no call is free.
-    fn claiming(&self, limits: Limits, token: Token) -> Vec<Statement> {
+    fn claiming(&self, limits: Limits, token: Token, key: KeyPlace) -> Vec<Statement> {
         let (inbox, state) = (&self.tables.inbox, &self.tables.state);
         let mut statements = self.opening(limits.calls, Share::Live);
         statements.extend([
@@ -170,7 +172,7 @@ impl Site<'_> {
             )
             .into(),
             "SET @claimed = ROW_COUNT()".into(),
-            format!("UPDATE `{state}` SET heard = @now, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = 1").into(),
+            format!("UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = 1", keyed(key)).into(),
             format!(
                 "SELECT {COLUMNS}, lease > @now AS held, @claimed AS claimed, @free AS free, @now AS moment, @worker > @now AS worker, \
                  EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= @now AND lease <= @now AND id <> @id) AS others \
@@ -183,12 +185,15 @@ impl Site<'_> {
     }
 
     /// What [`read_stored`] reads when the row is not to be claimed.
-    fn seeing_worker(&self) -> Statement {
-        format!(
-            "SELECT 0 AS claimed, 1 AS free, 0 AS held, 1 AS asked, worker > {NOW} AS worker FROM `{}` WHERE id = 1",
-            self.tables.state
-        )
-        .into()
+    fn seeing_worker(&self, key: KeyPlace) -> [Statement; 2] {
+        let (state, keyed) = (&self.tables.state, keyed(key));
+        [
+            format!("UPDATE `{state}` SET heard = {NOW}, keyed = {keyed} WHERE id = 1").into(),
+            format!(
+                "SELECT 0 AS claimed, 1 AS free, 0 AS held, 1 AS asked, worker > {NOW} AS worker FROM `{state}` WHERE id = 1"
+            )
+            .into(),
+        ]
     }
 
     /// Steps in: `@now`, `@calls` as a list of full length, `@worker`, `@hired`, `@free` and the moment `@opens` at which a call
@@ -359,6 +364,14 @@ impl Site<'_> {
 
 /// The list of calls with one more, now, and without the oldest.
 const CALLED: &str = "CONCAT(SUBSTR(@calls, 7), UNHEX(LPAD(HEX(@now), 12, '0')))";
+
+/// Column `keyed`: where the key of the last webhook was; 0 for nowhere yet.
+pub(super) fn keyed(key: KeyPlace) -> u8 {
+    match key {
+        KeyPlace::Address => 1,
+        KeyPlace::Header => 2,
+    }
+}
 
 /// How many calls of the list still count.
 pub(super) fn recent(list: &[u8], now: Millis) -> u32 {

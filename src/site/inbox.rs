@@ -3,7 +3,9 @@
 //! All times are milliseconds since 1970 on the database's clock, which all web servers share. Taking work and calling
 //! Bento go through `door.rs`, one at a time.
 
+use super::door::keyed;
 use super::{Found, OwnTables, Reply, Site, Statement, column, number_column, text_column, users};
+use crate::echo::KeyPlace;
 use crate::inbox::{Claim, Errand, Fate, Lease, Mark, Millis, Task};
 use crate::outcome::Trouble;
 use crate::text::hex;
@@ -153,6 +155,7 @@ impl Site<'_> {
                  tags BIGINT UNSIGNED NOT NULL DEFAULT 0, \
                  tag_names MEDIUMBLOB NULL, \
                  heard BIGINT UNSIGNED NOT NULL DEFAULT 0, \
+                 keyed TINYINT UNSIGNED NOT NULL DEFAULT 0, \
                  worker BIGINT UNSIGNED NOT NULL DEFAULT 0, \
                  hired BINARY(16) NULL, \
                  worked BIGINT UNSIGNED NOT NULL DEFAULT 0\
@@ -319,7 +322,7 @@ impl Site<'_> {
                 "SELECT COUNT(*) AS number, SUM(buried > 0) AS buried, SUM(buried = 0 AND lease > @now) AS running, \
                  MIN(IF(buried = 0, came, NULL)) AS oldest, @now AS moment FROM `{inbox}`"
             )),
-            format!("SELECT calls, paused, heard, worker, worked FROM `{state}` WHERE id = 1").into(),
+            format!("SELECT calls, paused, heard, keyed, worker, worked FROM `{state}` WHERE id = 1").into(),
             format!(
                 "SELECT id, kind, action, contact, attempts, came, due, buried, lease, reason FROM `{inbox}` ORDER BY buried > 0, due, id LIMIT {SHOWN}"
             )
@@ -346,6 +349,9 @@ impl Site<'_> {
             worker: moment("worker") > now,
             last_worked: (moment("worked") > 0).then(|| now.saturating_sub(moment("worked"))),
             last_heard: (moment("heard") > 0).then(|| now.saturating_sub(moment("heard"))),
+            last_key: [KeyPlace::Address, KeyPlace::Header]
+                .into_iter()
+                .find(|place| u64::from(keyed(*place)) == moment("keyed")),
             rows: rows.iter().map(|row| shown(row, now)).collect(),
         })
     }
@@ -449,6 +455,8 @@ pub struct Overview {
     /// When a webhook last came.
     #[serde(rename = "last_webhook_ms")]
     pub last_heard: Option<Millis>,
+    /// Where that webhook had its access key.
+    pub last_key: Option<KeyPlace>,
     /// The first rows: those that come next, then those that were given up.
     pub rows: Vec<Shown>,
 }

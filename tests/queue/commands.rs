@@ -1,10 +1,36 @@
 //! The owner's commands: what is shown, retried, dropped, and done at a terminal.
 
-use super::{NORA, SUE, Stage, result, stage, stage_that_keeps_all};
+use super::{KEY, NORA, Request, SUE, Stage, result, stage, stage_that_keeps_all};
 use crate::support::bento::{Fault, Script};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+#[test]
+fn where_the_last_webhook_had_its_key_is_remembered() {
+    let stage = stage();
+    let last = || -> Value {
+        let (_, shown, _) = stage.command(&["queue", "--json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["sites"][0]["last_key"].clone()
+    };
+    let body = json!({ "id": SUE }).to_string();
+    for (place, more) in [
+        ("header", ""),
+        ("address", ""),
+        ("header", "&async=true"),
+        ("address", "&async=true"),
+    ] {
+        let target = format!("/?wpf_action=update_tags{more}");
+        let request = match place {
+            "header" => Request::post(&target, &body).header("X-Bento-Webhooks-Key", KEY),
+            _ => Request::post(&format!("{target}&access_key={KEY}"), &body),
+        };
+        let answer = stage.program.run(&request);
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(last(), place, "{more}");
+    }
+}
 
 #[test]
 fn the_queue_is_shown_retried_and_dropped() {
