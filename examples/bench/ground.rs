@@ -198,7 +198,11 @@ impl Ground {
         turn: u64,
         parameter: &str,
     ) -> Request {
-        let id = FIRST + contender * EACH + turn % EACH;
+        self.webhook(action, FIRST + contender * EACH + turn % EACH, parameter)
+    }
+
+    /// A webhook about user `id`, or about somebody new, who has changed at Bento's if that is what the action is about.
+    fn webhook(&self, action: Action, id: u64, parameter: &str) -> Request {
         let (uuid, email) = match action {
             Action::Add => self.newcomer(),
             _ => self.flip(action, id),
@@ -274,12 +278,7 @@ impl Ground {
         turn: u64,
         parameter: &str,
     ) -> Request {
-        let (uuid, email) = match action {
-            Action::Add => self.newcomer(),
-            _ => self.flip(action, Self::crowd(contender).start + turn),
-        };
-        let target = format!("/?{parameter}={}&access_key={KEY}", action.word());
-        Request::post(&target, &json!({"id": uuid, "email": email}).to_string())
+        self.webhook(action, Self::crowd(contender).start + turn, parameter)
     }
 
     /// Whom the last burst was about, with how many tags Bento has for each.
