@@ -253,13 +253,15 @@ fn a_proxy_lets_single_statements_of_a_packet_fail() {
         .user(Some("root"))
         .db_name(Some(database.name()))
         .prefer_socket(false);
+    drop(mysql::Conn::new(options.clone()).unwrap());
+    let of_the_login = proxy.statements().len();
     for (mishap, codes, rows) in [
         (Mishap::Deadlock, vec![None, Some(1213)], "0"),
         (Mishap::LockWait, vec![None, Some(1205)], "1"),
         (Mishap::Loss, vec![Some(0)], "0"),
     ] {
+        proxy.begin(Plan::Fail(of_the_login + 4, mishap));
         let mut conn = mysql::Conn::new(options.clone()).unwrap();
-        proxy.begin(Plan::Fail(4, mishap));
         conn.query_drop("BEGIN").unwrap();
         conn.query_drop("INSERT INTO n VALUES (1)").unwrap();
         let packet = "SELECT 'a;b' FROM n; INSERT INTO n VALUES (2); INSERT INTO n VALUES (3)";

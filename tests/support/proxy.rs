@@ -108,9 +108,9 @@ impl Proxy {
         format!("localhost:{}", self.socket.display())
     }
 
-    /// Begins to count anew, with this plan.
+    /// Begins to count anew, with this plan, once the connections from before have come to their end.
     pub fn begin(&self, plan: Plan) {
-        let mut state = self.shared.lock();
+        let mut state = self.at_the_end();
         state.plan = plan;
         state.packets.clear();
         state.statements.clear();
@@ -118,14 +118,27 @@ impl Proxy {
         state.reached = false;
     }
 
-    /// Which ways the packets went that have come since the beginning.
+    /// Which ways the packets went that have come since the beginning, once all connections have come to their end.
     pub fn packets(&self) -> Vec<Way> {
-        self.shared.lock().packets.clone()
+        self.at_the_end().packets.clone()
     }
 
-    /// The statements that have come since the beginning.
+    /// The statements that have come since the beginning, once all connections have come to their end.
     pub fn statements(&self) -> Vec<String> {
-        self.shared.lock().statements.clone()
+        self.at_the_end().statements.clone()
+    }
+
+    /// Waits until all connections have come to their end: the last packet of one may come here after its process is
+    /// gone.
+    fn at_the_end(&self) -> MutexGuard<'_, State> {
+        self.quiet_when(|_| false)
+    }
+
+    /// Waits until all connections have come to their end, or for something else.
+    fn quiet_when(&self, or: fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let going_on = |state: &mut State| !or(state) && state.pumps > 0;
+        let state = self.shared.changed.wait_while(self.shared.lock(), going_on);
+        state.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits this long for the traffic to stop; whether it has.
@@ -141,9 +154,7 @@ impl Proxy {
 
     /// Waits until all connections have come to their end or the traffic has stopped; whether it has.
     pub fn stops_at_last(&self) -> bool {
-        let going_on = |state: &mut State| !state.reached && state.pumps > 0;
-        let state = self.shared.changed.wait_while(self.shared.lock(), going_on);
-        state.unwrap_or_else(PoisonError::into_inner).reached
+        self.quiet_when(|state| state.reached).reached
     }
 
     /// Closes every connection on both sides, as when a process is gone, and lets new ones pass.
