@@ -5,6 +5,9 @@
 //! are the moments of the last N, six bytes each, oldest first: another one is free when the oldest lies outside of the
 //! window, so never more than N fall into any minute. A packet holds the whole visit, so the door is shut again within a
 //! round trip.
+//!
+//! Behind the door the inbox is read by `SELECT … INTO`, as it was when the door had been passed. `SET @n = (SELECT …)` would
+//! lock every row that it reads: the door would stand still until each transaction that ends a row has been committed.
 
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
 use super::{OwnTables, Reply, Site, Statement, number_column};
@@ -163,7 +166,7 @@ impl Site<'_> {
         let (inbox, state) = (&self.tables.inbox, &self.tables.state);
         let mut statements = self.opening(limits.calls, Share::Live);
         statements.extend([
-            format!("SET @busy = (SELECT COUNT(*) FROM `{inbox}` WHERE live = 1 AND lease > @now)").into(),
+            format!("SELECT COUNT(*) INTO @busy FROM `{inbox}` WHERE live = 1 AND lease > @now").into(),
             format!(
                 "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = attempts + 1 \
                  WHERE id = @id AND lease <= @now AND @free AND @busy < {}",
@@ -256,12 +259,12 @@ impl Site<'_> {
     /// Takes the worker's place for a process that is about to start, if it is free and there is something to do within
     /// `horizon`.
     pub fn hire(&mut self, token: Token, horizon: Millis) -> Result<bool, Trouble> {
-        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
+        let state = &self.tables.state;
         let statements = [
             "BEGIN".into(),
             format!("SELECT worker INTO @worker FROM `{state}` WHERE id = 1 FOR UPDATE").into(),
             format!("SET @now = {NOW}").into(),
-            format!("SET @next = (SELECT MIN(GREATEST(due, lease)) FROM `{inbox}` WHERE buried = 0)").into(),
+            self.seeing_next(),
             format!(
                 "UPDATE `{state}` SET worker = @now + {WORKER}, hired = X'{}' WHERE id = 1 AND @worker <= @now AND @next <= @now + {horizon}",
                 token.hex()
@@ -313,17 +316,23 @@ impl Site<'_> {
         let due = "buried = 0 AND due <= @now AND lease <= @now";
         statements.extend([
             format!("SET @mine = (@hired = X'{}')", place.hex()).into(),
-            format!("SET @pick = (SELECT id FROM `{inbox}` WHERE @mine AND {due} AND (@free OR kind = {FREE}) ORDER BY due, id LIMIT 1)").into(),
-            format!("SET @next = (SELECT MIN(GREATEST(due, lease)) FROM `{inbox}` WHERE buried = 0)").into(),
-            "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
-            format!("SET @calling = (SELECT kind <> {FREE} FROM `{inbox}` WHERE id = @pick)").into(),
+            "SET @pick = NULL, @calling = NULL".into(),
             format!(
-                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 0, attempts = attempts + 1 WHERE id = @pick",
+                "SELECT id, kind <> {FREE} INTO @pick, @calling FROM `{inbox}` WHERE @mine AND {due} AND (@free OR kind = {FREE}) \
+                 ORDER BY due, id LIMIT 1"
+            )
+            .into(),
+            self.seeing_next(),
+            "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
+            // A late worker may be ending the row that was seen.
+            format!(
+                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 0, attempts = attempts + 1 WHERE id = @pick AND {due}",
                 token.hex()
             )
             .into(),
+            "SET @pick = IF(ROW_COUNT() = 1, @pick, NULL)".into(),
             format!(
-                "UPDATE `{state}` SET calls = IF(@calling, {CALLED}, calls), worked = @now, \
+                "UPDATE `{state}` SET calls = IF(@pick AND @calling, {CALLED}, calls), worked = @now, \
                  worker = IF(@pick IS NULL AND (@next IS NULL OR @next > @now + {horizon}), 0, @now + {WORKER}) WHERE id = 1 AND @mine"
             )
             .into(),
@@ -349,6 +358,13 @@ impl Site<'_> {
             next if next > now + horizon => Turn::Nothing,
             next => Turn::Wait(next.saturating_sub(now)),
         })
+    }
+
+    /// Sets `@next` to the moment at which the next row may be worked on.
+    fn seeing_next(&self) -> Statement {
+        let inbox = &self.tables.inbox;
+        format!("SELECT MIN(GREATEST(due, lease)) INTO @next FROM `{inbox}` WHERE buried = 0")
+            .into()
     }
 
     /// A visit that must not be left half-way: again after a deadlock, and rolled back when it fails.

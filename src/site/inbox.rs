@@ -162,18 +162,24 @@ impl Site<'_> {
                  ) ENGINE=InnoDB"
             ),
         ];
-        let filling =
-            format!("INSERT IGNORE INTO `{state}` (id, version, calls) VALUES (1, {VERSION}, '')");
+        // A row that is there is not touched: it would have to be waited for.
+        let filling = [
+            format!("SELECT COUNT(*) INTO @filled FROM `{state}` WHERE id = 1"),
+            format!(
+                "INSERT IGNORE INTO `{state}` (id, version, calls) SELECT 1, {VERSION}, '' FROM DUAL WHERE NOT @filled"
+            ),
+        ];
         // One by one: a statement that makes a table commits by itself.
         let mut packets: Vec<Vec<Statement>> = statements.map(|made| vec![made.into()]).into();
-        packets.push(vec![filling.into(), self.reading_version()]);
+        let filled = filling.map(Statement::from).into_iter();
+        packets.push(filled.chain([self.reading_version()]).collect());
         for packet in packets {
             match self.send(&packet) {
                 Err(failure) if failure.is_denied() => {
                     self.own = OwnTables::Refused;
                     return Ok(());
                 }
-                replies => replies?.get(1).map_or(Ok(()), check_version)?,
+                replies => replies?.get(2).map_or(Ok(()), check_version)?,
             };
         }
         Ok(())

@@ -3,6 +3,8 @@
 use super::{NORA, PATIENCE, SUE, TIME_PASSES, by_query, crowd, result, stage, webhook};
 use crate::support::bento::{Fault, Script};
 use crate::support::cgi::Request;
+use mysql::TxOpts;
+use mysql::prelude::Queryable as _;
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -105,6 +107,25 @@ fn a_call_is_free_again_a_minute_after_it_was_made() {
     stage.site.sql(&[&moment(1, 63)]);
     assert_eq!(stage.run("add", &people[3]).result(), "applied");
     assert_eq!(stage.run("update", &people[0]).result(), "queued");
+}
+
+/// The row of a request that is about to commit is locked. Nobody else has to wait for that.
+#[test]
+fn who_ends_a_row_keeps_nobody_waiting() {
+    let stage = stage();
+    stage.run("update_tags", SUE);
+    let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
+    stage.site.sql(&[&format!(
+        "INSERT INTO wp_bento_webhooks_inbox (kind, person, came, due, token, lease, live) \
+         VALUES (0, REPEAT('x', 32), {now}, {now}, REPEAT('y', 16), {now} + 40000, 1)"
+    )]);
+    let mut other = stage.site.database.root();
+    let mut lock = other.start_transaction(TxOpts::default()).unwrap();
+    lock.query_drop("UPDATE wp_bento_webhooks_inbox SET version = version + 1")
+        .unwrap();
+    let answer = stage.run("update_tags", SUE);
+    assert_eq!(answer.result(), "unchanged", "{answer}");
+    lock.rollback().unwrap();
 }
 
 #[test]
