@@ -121,8 +121,11 @@ fn who_ends_a_row_keeps_nobody_waiting() {
     )]);
     let mut other = stage.site.database.root();
     let mut lock = other.start_transaction(TxOpts::default()).unwrap();
-    lock.query_drop("UPDATE wp_bento_webhooks_inbox SET version = version + 1")
-        .unwrap();
+    let row = "kind = 0 AND person = REPEAT('x', 32)";
+    lock.query_drop(format!(
+        "UPDATE wp_bento_webhooks_inbox SET live = 0, lease = 0 WHERE {row}"
+    ))
+    .unwrap();
     let answer = stage.run("update_tags", SUE);
     assert_eq!(answer.result(), "unchanged", "{answer}");
     lock.rollback().unwrap();
