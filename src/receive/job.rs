@@ -33,8 +33,6 @@ pub(super) struct Job<'s, 'a> {
     pub(super) asked: Millis,
     /// The call that the claim has granted.
     granted: bool,
-    /// Whether something about this person is left in the inbox.
-    pub(super) left: bool,
 }
 
 impl<'s, 'a> Job<'s, 'a> {
@@ -56,7 +54,6 @@ impl<'s, 'a> Job<'s, 'a> {
             share: Share::Live,
             asked: 0,
             granted: false,
-            left: false,
         }
     }
 
@@ -84,7 +81,7 @@ impl<'s, 'a> Job<'s, 'a> {
     /// Ends the row if it still is ours. What cannot be ended now is done again when the lease has run out.
     pub(super) fn end(&mut self, failure: Option<&Trouble>) {
         if let Some(lease) = self.lease.take() {
-            self.left |= !matches!(conclude(self.site, &lease, failure), Ok(None));
+            let _ = conclude(self.site, &lease, failure);
         }
     }
 

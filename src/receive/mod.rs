@@ -23,7 +23,7 @@ use crate::echo::{Echo, KeyPlace};
 use crate::inbox::{Mark, Token};
 use crate::outcome::{Ending, Later, Outcome, Refusal, Trouble};
 use crate::settings::Settings;
-use crate::site::{Limits, Look, Others, Place, Share, Site, Stored, Whereabouts, Why};
+use crate::site::{Limits, Look, Place, Share, Site, Stored, Whereabouts, Why};
 use crate::webhook::{self, Action, Parameters, Person, Webhook};
 use crate::wp_config::{self, Config, DbHost, Surroundings};
 use job::Job;
@@ -172,27 +172,21 @@ impl<'s, 'a> Visit<'s, 'a> {
             stored => stored?,
         };
         STORED.store(true, Ordering::SeqCst);
-        let (ended, others) = match stored {
-            Stored::Waiting(why, others) => {
-                let ending = Ending::Queued(later(why));
-                (outcome(&webhook, None, ending), others)
-            }
+        let ended = match stored {
+            Stored::Waiting(why) => outcome(&webhook, None, Ending::Queued(later(why))),
             Stored::Claimed {
                 lease,
                 webhook: joined,
-                others,
             } => {
                 let mut job = self.job(joined);
                 job.hold(lease, Share::Live);
-                let ended = Outcome {
+                Outcome {
                     action: Some(webhook.action.name()),
                     ..job.run(found, &bento)
-                };
-                // A worker who was there may have left, seeing that this row was held.
-                (ended, if job.left { Others::Due } else { others })
+                }
             }
         };
-        if others == Others::Due {
+        if self.site.is_deserted() {
             start::worker(self.site, self.config, self.place);
         }
         Ok(ended)

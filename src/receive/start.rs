@@ -4,7 +4,7 @@
 //! holds none of its pipes and leaves its process group, so no server waits for it or ends it.
 
 use crate::inbox::Token;
-use crate::site::{Place, Site};
+use crate::site::{Place, SOON, Site};
 use crate::wp_config::{Config, Worker};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -29,9 +29,6 @@ const REQUEST: [&str; 16] = [
     "UNIQUE_ID",
 ];
 
-/// What is due within this time is worth a worker, in milliseconds.
-const HORIZON: u64 = 45_000;
-
 /// Starts the worker if its place is free and there is something to do soon. An account that has reached its process limit
 /// is normal: then the next webhook tries again.
 pub(super) fn worker(site: &mut Site<'_>, config: &Config, place: &Place) {
@@ -43,7 +40,7 @@ pub(super) fn worker(site: &mut Site<'_>, config: &Config, place: &Place) {
 /// The same where cron is to do the work, for an owner who asks for it.
 pub fn worker_anyway(site: &mut Site<'_>, config: &Config, place: &Place) {
     let token = super::token();
-    if site.hire(token, HORIZON).unwrap_or(false) {
+    if site.hire(token, SOON).unwrap_or(false) {
         start(site, config, place, token, &[]);
     }
 }

@@ -154,7 +154,6 @@ impl Job<'_, '_> {
             ended,
         } = changed;
         let has_inbox = self.lease.take().is_some();
-        self.left |= !ended;
         let remark = self.send(user, parcels, bento);
         let ending = match person.complete {
             false if !has_inbox => Ending::Failed(Trouble::Tag),

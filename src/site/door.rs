@@ -10,7 +10,7 @@
 //! lock every row that it reads: the door would stand still until each transaction that ends a row has been committed.
 
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
-use super::{OwnTables, Reply, Site, Statement, number_column};
+use super::{Forgive, OwnTables, Reply, Site, Statement, number_column};
 use crate::echo::KeyPlace;
 use crate::inbox::{Lease, Mark, Millis, Task, Token};
 use crate::outcome::Trouble;
@@ -20,6 +20,8 @@ use crate::webhook::Webhook;
 const WINDOW: Millis = 62_000;
 /// How long the worker is believed to live without a sign of it.
 const WORKER: Millis = 20_000;
+/// What is due within this time is worth a worker, who lives a little longer.
+pub const SOON: Millis = 45_000;
 /// The list of tags is asked for at most once in this time.
 const TAGS: Millis = 60_000;
 /// How often a webhook is stored again after a deadlock.
@@ -70,20 +72,9 @@ pub enum Stored {
         lease: Lease,
         /// What is to be done now.
         webhook: Webhook,
-        /// Whether somebody must be found for other rows.
-        others: Others,
     },
     /// It is stored, and somebody else or some other time will see to it.
-    Waiting(Why, Others),
-}
-
-/// Whether the worker is needed for what is left in the inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Others {
-    /// No: nothing is due, or a worker is there.
-    Cared,
-    /// Rows are due and nobody is there.
-    Due,
+    Waiting(Why),
 }
 
 /// Why a stored webhook is not worked on at once.
@@ -131,6 +122,7 @@ impl Site<'_> {
         } else {
             statements.extend(self.claiming(limits, token, key));
         }
+        self.deserted = true;
         let mut attempt = 1;
         let replies = loop {
             self.open = true;
@@ -145,7 +137,7 @@ impl Site<'_> {
             }
             match Trouble::from(failure) {
                 // The row is there: whoever passes the door next will find it.
-                _ if at > 0 => return Ok(Stored::Waiting(Why::Asked, Others::Due)),
+                _ if at > 0 => return Ok(Stored::Waiting(Why::Asked)),
                 Trouble::Database {
                     transient: true, ..
                 } if attempt < TRIES => attempt += 1,
@@ -153,33 +145,52 @@ impl Site<'_> {
             }
         };
         self.open = false;
-        let seen = replies.iter().find(|reply| !reply.rows.is_empty());
-        Ok(
-            seen.map_or(Stored::Waiting(Why::Asked, Others::Due), |seen| {
-                read_stored(seen, token)
-            }),
-        )
+        let Some(seen) = replies.iter().find(|reply| !reply.rows.is_empty()) else {
+            return Ok(Stored::Waiting(Why::Asked));
+        };
+        let stored = read_stored(seen, token);
+        // Whoever has claimed looks again in the end.
+        self.deserted = matches!(stored, Stored::Claimed { .. }) || seen.number("worker") == 0;
+        Ok(stored)
     }
 
     /// Behind the door: claims row `@id` unless it is held, too many are at work, or no call is free.
+    ///
+    /// A crowd does not pass the door, but for one in a second who tells that webhooks come: as many as may be are at work,
+    /// and each of them looks in the end whether somebody is left without a worker. On a cluster the row may not be where
+    /// they look, so everybody passes.
     fn claiming(&self, limits: Limits, token: Token, key: KeyPlace) -> Vec<Statement> {
         let (inbox, state) = (&self.tables.inbox, &self.tables.state);
-        let mut statements = self.opening(limits.calls, Share::Live);
+        let few = |now: &str| {
+            let live = limits.live;
+            format!("(SELECT COUNT(*) FROM `{inbox}` WHERE live = 1 AND lease > {now}) < {live}")
+        };
+        let mut statements = vec![match self.cluster {
+            true => "SET @door = 1".into(),
+            false => format!(
+                "SELECT heard + 1000 < {NOW} OR {} INTO @door FROM `{state}` WHERE id = 1",
+                few(NOW)
+            )
+            .into(),
+        }];
+        statements.extend(self.opening("@door", limits.calls, Share::Live));
         statements.extend([
-            format!("SELECT COUNT(*) INTO @busy FROM `{inbox}` WHERE live = 1 AND lease > @now").into(),
+            format!("SELECT @door AND @free AND {} INTO @may", few("@now")).into(),
             format!(
                 "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = attempts + 1 \
-                 WHERE id = @id AND lease <= @now AND @free AND @busy < {}",
+                 WHERE id = @id AND lease <= @now AND @may",
                 token.hex(),
-                limits.live
             )
             .into(),
             "SET @claimed = ROW_COUNT()".into(),
-            format!("UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = 1", keyed(key)).into(),
             format!(
-                "SELECT {COLUMNS}, lease > @now AS held, @claimed AS claimed, @free AS free, @now AS moment, @worker > @now AS worker, \
-                 EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= @now AND lease <= @now AND id <> @id) AS others \
-                 FROM `{inbox}` WHERE id = @id"
+                "UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = @door",
+                keyed(key)
+            )
+            .into(),
+            format!(
+                "SELECT {COLUMNS}, lease > @now AS held, @claimed AS claimed, @door AND NOT @free AS spent, @now AS moment, \
+                 (SELECT worker FROM `{state}` WHERE id = 1) > @now AS worker FROM `{inbox}` WHERE id = @id"
             )
             .into(),
             "COMMIT".into(),
@@ -193,21 +204,22 @@ impl Site<'_> {
         [
             format!("UPDATE `{state}` SET heard = {NOW}, keyed = {keyed} WHERE id = 1").into(),
             format!(
-                "SELECT 0 AS claimed, 1 AS free, 0 AS held, 1 AS asked, worker > {NOW} AS worker FROM `{state}` WHERE id = 1"
+                "SELECT 0 AS claimed, 1 AS asked, worker > {NOW} AS worker FROM `{state}` WHERE id = 1"
             )
             .into(),
         ]
     }
 
-    /// Steps in: `@now`, `@calls` as a list of full length, `@worker`, `@hired`, `@free` and the moment `@opens` at which a call
-    /// becomes free. One SET for each, because the expressions of one SET see the values from before it.
-    fn opening(&self, calls: u32, share: Share) -> Vec<Statement> {
+    /// Steps in: `@now`, `@calls` as a list of full length, `@hired`, `@free` and the moment `@opens` at which a call becomes
+    /// free. One SET for each, because the expressions of one SET see the values from before it. The door is row 1; nobody
+    /// waits before a row that is not there.
+    fn opening(&self, door: &str, calls: u32, share: Share) -> Vec<Statement> {
         let length = 6 * calls;
         let first = 6 * (calls - share.of(calls)) + 1;
         vec![
             "BEGIN".into(),
             format!(
-                "SELECT calls, paused, worker, hired, tags INTO @calls, @paused, @worker, @hired, @tags FROM `{}` WHERE id = 1 FOR UPDATE",
+                "SELECT calls, paused, hired, tags INTO @calls, @paused, @hired, @tags FROM `{}` WHERE id = {door} FOR UPDATE",
                 self.tables.state
             )
             .into(),
@@ -226,7 +238,7 @@ impl Site<'_> {
         share: Share,
         call: Call,
     ) -> Result<Option<Millis>, Trouble> {
-        let mut statements = self.opening(calls, share);
+        let mut statements = self.opening("1", calls, share);
         let (set, only) = match call {
             Call::Any => ("", String::new()),
             Call::Tags => (", tags = @now", format!(" AND @tags + {TAGS} <= @now")),
@@ -254,6 +266,28 @@ impl Site<'_> {
         );
         self.send(&[statement.into()])?;
         Ok(())
+    }
+
+    /// Whether rows wait that are due soon, with nobody there to work on them, as far as was seen when a row was stored or
+    /// ended last.
+    pub fn is_deserted(&self) -> bool {
+        self.deserted
+    }
+
+    /// The statement that looks for rows without a worker. It comes after what it may not undo.
+    pub(super) fn looking_around(&self) -> Statement {
+        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
+        let sql = format!(
+            "SELECT worker <= {NOW} AND EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= {NOW} + {SOON} AND lease <= {NOW}) \
+             AS deserted FROM `{state}` WHERE id = 1"
+        );
+        Statement::forgiving(sql, Forgive::Afterwards)
+    }
+
+    /// Remembers what [`Site::looking_around`] has brought.
+    pub(super) fn looked_around(&mut self, seen: Option<&Reply>) {
+        self.deserted =
+            seen.is_none_or(|seen| seen.rows.is_empty() || seen.number("deserted") == 1);
     }
 
     /// Takes the worker's place for a process that is about to start, if it is free and there is something to do within
@@ -312,7 +346,7 @@ impl Site<'_> {
         horizon: Millis,
     ) -> Result<Turn, Trouble> {
         let (inbox, state) = (&self.tables.inbox, &self.tables.state);
-        let mut statements = self.opening(calls, Share::Kept);
+        let mut statements = self.opening("1", calls, Share::Kept);
         let due = "buried = 0 AND due <= @now AND lease <= @now";
         statements.extend([
             format!("SET @mine = (@hired = X'{}')", place.hex()).into(),
@@ -405,26 +439,17 @@ pub(super) fn recent(list: &[u8], now: Millis) -> u32 {
 
 fn read_stored(seen: &Reply, token: Token) -> Stored {
     let is = |name: &str| seen.number(name) == 1;
-    let others = |due: bool| match due && !is("worker") {
-        true => Others::Due,
-        false => Others::Cared,
-    };
     let row = seen.rows.first().filter(|_| is("claimed"));
     if let Some(row) = row
         && let Some(Task::Webhook(webhook)) = task(row)
     {
         let lease = lease(row, token, seen.number("moment"));
-        return Stored::Claimed {
-            lease,
-            webhook,
-            others: others(is("others")),
-        };
+        return Stored::Claimed { lease, webhook };
     }
-    let why = match () {
+    Stored::Waiting(match () {
         () if is("asked") => Why::Asked,
         () if is("held") => Why::Person,
-        () if !is("free") => Why::Calls,
+        () if is("spent") => Why::Calls,
         () => Why::Crowd,
-    };
-    Stored::Waiting(why, others(true))
+    })
 }

@@ -315,7 +315,10 @@ impl Site<'_> {
         if let Fate::Done(lease) = fate {
             statements.push(self.ending(&Fate::Again(lease)));
         }
-        self.send(&statements)?;
+        statements.push(self.looking_around());
+        self.deserted = true;
+        let replies = self.send(&statements)?;
+        self.looked_around(replies.last());
         Ok(())
     }
 

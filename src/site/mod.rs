@@ -21,7 +21,7 @@ mod trouble;
 mod users;
 
 pub use contact_index::{ContactIds, Way};
-pub use door::{Call, Limits, Others, Share, Stored, Turn, Why};
+pub use door::{Call, Limits, SOON, Share, Stored, Turn, Why};
 pub use health::{SharedAddress, Table};
 pub use inbox::{Look, Overview, Shown};
 pub use options::{Counted, Place, Whereabouts};
@@ -114,6 +114,8 @@ pub struct Site<'a> {
     /// Whether a transaction is open.
     open: bool,
     own: OwnTables,
+    /// Whether rows of the inbox may be without anybody to work on them.
+    deserted: bool,
     /// Whether the log could not be written in a transaction: it goes without.
     silent: bool,
     /// The user who does not count when names must be unique; 0 for nobody.
@@ -286,6 +288,7 @@ impl<'a> Site<'a> {
             cluster: false,
             open: false,
             own: OwnTables::Usable,
+            deserted: false,
             silent: false,
             except: 0,
         })

@@ -281,12 +281,15 @@ impl Site<'_> {
             last.extend(errands.map(|(number, errand)| self.keeping(errand, number, fate.lease())));
             last.push(self.ending(fate));
         }
-        let trimming = self.measuring_log(log.logging);
-        let replies = self.commit(last, trimming.into_iter().collect())?;
+        let kept = last.len();
+        let around = closing.fate.map(|_| self.looking_around());
+        let after = around.into_iter().chain(self.measuring_log(log.logging));
+        let replies = self.commit(last, after.collect())?;
         self.trim_log(log.logging, replies.last());
         let Some(fate) = &closing.fate else {
             return Ok(Vec::new());
         };
+        self.looked_around(replies.get(kept));
         let errands = replies.iter().skip(written).take(closing.errands.len());
         Ok(errands
             .map(|reply| Site::kept(reply.last_id, fate.lease()))

@@ -109,16 +109,49 @@ fn a_call_is_free_again_a_minute_after_it_was_made() {
     assert_eq!(stage.run("update", &people[0]).result(), "queued");
 }
 
+const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
+
+/// A row that somebody works on.
+fn somebody_works() -> String {
+    format!(
+        "INSERT INTO wp_bento_webhooks_inbox (kind, person, came, due, token, lease, live) \
+         VALUES (0, REPEAT('x', 32), {NOW}, {NOW}, REPEAT('y', 16), {NOW} + 40000, 1)"
+    )
+}
+
+/// Who may not work anyway does not wait for those before the door.
+#[test]
+fn a_crowd_does_not_stand_before_the_door() {
+    let mut stage = stage();
+    stage.site.define("BENTO_WEBHOOKS_CONCURRENCY", "1");
+    stage.run("update_tags", SUE);
+    stage.site.sql(&[
+        &somebody_works(),
+        // There is a worker, and webhooks were heard of a moment ago.
+        &format!(
+            "UPDATE wp_bento_webhooks_state SET worker = {NOW} + 3600000, heard = {NOW} + 3600000"
+        ),
+    ]);
+    let mut other = stage.site.database.root();
+    let mut door = other.start_transaction(TxOpts::default()).unwrap();
+    door.query_drop("UPDATE wp_bento_webhooks_state SET version = 1, paused = 1")
+        .unwrap();
+    let answer = stage.run("update_tags", SUE);
+    assert_eq!(
+        answer.json()["reason"],
+        "other webhooks are being worked on; this one follows",
+        "{answer}"
+    );
+    door.rollback().unwrap();
+    assert_eq!(stage.rows_kept(), "2");
+}
+
 /// The row of a request that is about to commit is locked. Nobody else has to wait for that.
 #[test]
 fn who_ends_a_row_keeps_nobody_waiting() {
     let stage = stage();
     stage.run("update_tags", SUE);
-    let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
-    stage.site.sql(&[&format!(
-        "INSERT INTO wp_bento_webhooks_inbox (kind, person, came, due, token, lease, live) \
-         VALUES (0, REPEAT('x', 32), {now}, {now}, REPEAT('y', 16), {now} + 40000, 1)"
-    )]);
+    stage.site.sql(&[&somebody_works()]);
     let mut other = stage.site.database.root();
     let mut lock = other.start_transaction(TxOpts::default()).unwrap();
     let row = "kind = 0 AND person = REPEAT('x', 32)";

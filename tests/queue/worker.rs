@@ -1,8 +1,8 @@
 //! The worker that a webhook starts beside its answer.
 
 use super::{
-    KEY, LEASES_RUN_OUT, NORA, PATIENCE, SUE, Stage, crowd, stage, stage_that_keeps_all, target,
-    until, webhook,
+    KEY, LEASES_RUN_OUT, NORA, PATIENCE, SUE, Stage, by_query, crowd, result, stage,
+    stage_that_keeps_all, target, until, webhook,
 };
 use crate::support::cgi::Request;
 use serde_json::json;
@@ -103,6 +103,26 @@ fn one_worker_is_enough_for_a_burst() {
         stage.bento.calls().iter().map(|call| call.at_once).max(),
         Some(1)
     );
+    until("the end of the worker", || workers(&stage).is_empty());
+}
+
+/// The row came when a worker seemed to be there, who left a moment later.
+#[test]
+fn who_ends_finds_what_nobody_works_on() {
+    let stage = stage();
+    stage.bento.world().latency = Duration::from_millis(900);
+    let mut child = stage
+        .program
+        .spawn(&on_its_own(by_query("update_tags", SUE)));
+    drop(child.stdin.take());
+    stage.await_calls(1);
+    stage.bento.world().latency = Duration::ZERO;
+    let address = format!("{}&async=true", target("add"));
+    let request = Request::post(&address, &json!({"id": NORA}).to_string());
+    assert_eq!(stage.program.run(&request).result(), "queued");
+    assert_eq!(workers(&stage).len(), 0);
+    assert_eq!(result(child), "applied");
+    until("the end of all work", || stage.rows_kept() == "0");
     until("the end of the worker", || workers(&stage).is_empty());
 }
 
