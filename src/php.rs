@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use float::Float;
-pub use reader::unserialize;
+pub use reader::{unserialize, unserialize_some};
 pub use splice::splice;
 pub use stored::{is_serialized, maybe_serialize, maybe_unserialize, trim};
 

@@ -3,7 +3,8 @@
 //! A user's row `{prefix}capabilities` is an array whose keys name roles and single capabilities. Membership in a
 //! role is decided by the key, whatever its value; a capability counts when its value is true in PHP.
 
-use crate::php::{Key, Value};
+use crate::php::{self, Key, Value};
+use std::sync::OnceLock;
 
 /// Capabilities that make a role too powerful to be handed out by a webhook. Those that start with
 /// `manage_network` count as well.
@@ -28,39 +29,28 @@ struct Role {
     capabilities: Vec<(String, bool)>,
 }
 
-/// The roles a site defines in its option `{prefix}user_roles`.
+/// The roles a site defines in its option `{prefix}user_roles`; read when one is first asked for.
 #[derive(Default)]
 pub struct Roles {
-    roles: Vec<Role>,
+    stored: Vec<u8>,
+    read: OnceLock<Vec<Role>>,
 }
 
 impl Roles {
-    /// Reads the option's value; what is not a role is left out.
-    pub fn read(option: &Value) -> Roles {
-        let Value::Array(entries) = option else {
-            return Roles::default();
-        };
-        let role = |(slug, role): &(Key, Value)| {
-            let name = role
-                .get("name")
-                .and_then(Value::to_text)
-                .unwrap_or_default();
-            let capabilities = match role.get("capabilities") {
-                Some(Value::Array(entries)) => entries
-                    .iter()
-                    .map(|(k, v)| (key_text(k), v.truthy()))
-                    .collect(),
-                _ => Vec::new(),
-            };
-            Role {
-                slug: key_text(slug),
-                name,
-                capabilities,
-            }
-        };
+    /// From the option's value as stored; what is not a role is left out.
+    pub fn new(stored: Vec<u8>) -> Roles {
         Roles {
-            roles: entries.iter().map(role).collect(),
+            stored,
+            read: OnceLock::new(),
         }
+    }
+
+    fn all(&self) -> &[Role] {
+        self.read
+            .get_or_init(|| match php::unserialize(&self.stored) {
+                Ok(Value::Array(entries)) => entries.iter().map(role).collect(),
+                _ => Vec::new(),
+            })
     }
 
     /// Whether `slug` is a role of the site: exact and case-sensitive, as `is_role()`.
@@ -70,7 +60,7 @@ impl Roles {
 
     /// The slug of the role with this stored name, as WP Fusion lets an owner write `Customer` for `customer`.
     pub fn slug_of_name(&self, name: &str) -> Option<&str> {
-        self.roles
+        self.all()
             .iter()
             .find(|role| role.name == name)
             .map(|role| role.slug.as_str())
@@ -155,7 +145,24 @@ impl Roles {
     }
 
     fn find(&self, slug: &str) -> Option<&Role> {
-        self.roles.iter().find(|role| role.slug == slug)
+        self.all().iter().find(|role| role.slug == slug)
+    }
+}
+
+/// One entry of the option.
+fn role((slug, role): &(Key, Value)) -> Role {
+    let name = role.get("name").and_then(Value::to_text);
+    let capabilities = match role.get("capabilities") {
+        Some(Value::Array(entries)) => entries
+            .iter()
+            .map(|(k, v)| (key_text(k), v.truthy()))
+            .collect(),
+        _ => Vec::new(),
+    };
+    Role {
+        slug: key_text(slug),
+        name: name.unwrap_or_default(),
+        capabilities,
     }
 }
 
@@ -179,7 +186,6 @@ pub fn key_text(key: &Key) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::php;
     use serde_json::Value as Json;
 
     /// WordPress's own roles, and those a case of the vectors adds.
@@ -187,11 +193,12 @@ mod tests {
         let stored = include_str!("../tests/vectors/serialize.json");
         let stored: Json = serde_json::from_str(stored).unwrap();
         let stored = stored["options"]["wp_user_roles"]["raw"].as_str().unwrap();
-        let mut roles = Roles::read(&php::unserialize(stored.as_bytes()).unwrap());
+        let mut roles = Roles::new(stored.as_bytes().to_vec());
+        roles.all();
         for (slug, capabilities) in extra.as_object().into_iter().flatten() {
             let on = |(name, on): (&String, &Json)| (name.clone(), on.as_bool().unwrap());
             let capabilities = capabilities.as_object().unwrap().iter().map(on).collect();
-            roles.roles.push(Role {
+            roles.read.get_mut().unwrap().push(Role {
                 slug: slug.clone(),
                 name: slug.clone(),
                 capabilities,

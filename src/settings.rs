@@ -25,6 +25,26 @@ pub const OPTIONS: [&str; 11] = [
     "admin_email",
 ];
 
+/// The settings of WP Fusion's that the program reads. There are many others, among them lists of all that Bento has.
+const WPF_OPTIONS: [&str; 16] = [
+    "access_key",
+    "bento_api_key",
+    "site_uuid",
+    "crm",
+    "staging_mode",
+    "site_url",
+    "bento_tag_ids",
+    "contact_fields",
+    "return_password",
+    "return_password_field",
+    "push",
+    "username_format",
+    "enable_logging",
+    "logging_errors_only",
+    "logging_badge",
+    "send_welcome_email",
+];
+
 /// One active row of WP Fusion's field map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
@@ -158,10 +178,14 @@ impl Settings {
                     .to_owned(),
             );
         };
-        let wpf = php::unserialize(raw)
+        let wpf = php::unserialize_some(raw, &WPF_OPTIONS)
             .map_err(|_| "option wpf_options cannot be read; save WP Fusion's settings again")?;
-        let text = |name: &str| text_of(wpf.get(name));
-        let on = |name: &str, default: bool| wpf.get(name).map_or(default, Value::truthy);
+        let setting = |name: &str| {
+            debug_assert!(WPF_OPTIONS.contains(&name), "{name} was passed over");
+            wpf.get(name)
+        };
+        let text = |name: &str| text_of(setting(name));
+        let on = |name: &str, default: bool| setting(name).map_or(default, Value::truthy);
         let option = |name: &str| {
             rows.get(name)
                 .map(|raw| String::from_utf8_lossy(raw).into_owned())
@@ -180,9 +204,10 @@ impl Settings {
                 && !text("bento_api_key").is_empty()
                 && !text("site_uuid").is_empty(),
             staging: on("staging_mode", false) || is_copy(&text("site_url"), &site_url),
-            tag_names: tag_names(wpf.get("bento_tag_ids")),
-            fields: fields(wpf.get("contact_fields")),
-            return_password: return_password(&wpf),
+            tag_names: tag_names(setting("bento_tag_ids")),
+            fields: fields(setting("contact_fields")),
+            return_password: return_password(setting("return_password_field"))
+                .filter(|_| on("return_password", false)),
             push: on("push", true),
             username_format: match text("username_format").as_str() {
                 "flname" => UsernameFormat::FirstLast,
@@ -194,10 +219,7 @@ impl Settings {
                 errors_only: on("logging_errors_only", false),
                 badge: on("logging_badge", true),
             },
-            roles: rows
-                .get(roles_option)
-                .and_then(|raw| php::unserialize(raw).ok())
-                .map_or_else(Roles::default, |v| Roles::read(&v)),
+            roles: Roles::new(rows.get(roles_option).cloned().unwrap_or_default()),
             default_role: option("default_role").unwrap_or_default(),
             locale: locale(option("WPLANG").as_deref(), config),
             home: config
@@ -308,10 +330,9 @@ fn fields(option: Option<&Value>) -> Vec<Field> {
 }
 
 /// *Return Password*: the field's name, stored as text or, by older releases, as an array with `crm_field`.
-fn return_password(wpf: &Value) -> Option<String> {
-    let field = wpf.get("return_password_field")?;
-    let name = text_of(field.get("crm_field").or(Some(field)));
-    (wpf.get("return_password").is_some_and(Value::truthy) && !name.is_empty()).then_some(name)
+fn return_password(field: Option<&Value>) -> Option<String> {
+    let name = text_of(field?.get("crm_field").or(field));
+    (!name.is_empty()).then_some(name)
 }
 
 impl Zone {

@@ -15,6 +15,22 @@ pub fn unserialize(text: &[u8]) -> Result<Value, Malformed> {
     Reader::new(text).value()
 }
 
+/// Reads an array as [`unserialize`] does, but of its entries only those under these keys, each of them text that is no number;
+/// over the others it passes without building them.
+pub fn unserialize_some(text: &[u8], wanted: &[&str]) -> Result<Value, Malformed> {
+    let mut reader = Reader::new(text);
+    match text.first() {
+        Some(b'a') => reader.some(wanted),
+        _ => reader.value(),
+    }
+}
+
+/// A key of an array as it stands there.
+enum Written<'a> {
+    Int(i64),
+    Str(&'a [u8]),
+}
+
 /// A place in serialized text, and whether a reference has been passed on the way.
 pub(super) struct Reader<'a> {
     text: &'a [u8],
@@ -68,16 +84,23 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn key(&mut self) -> Result<Key, Malformed> {
+        Ok(match self.key_as_written()? {
+            Written::Int(number) => Key::Int(number),
+            Written::Str(text) => Key::from_bytes(text),
+        })
+    }
+
+    fn key_as_written(&mut self) -> Result<Written<'a>, Malformed> {
         let start = self.at;
         match self.byte()? {
             b'i' => {
                 self.expect(b":")?;
-                self.integer().map(Key::Int)
+                self.integer().map(Written::Int)
             }
             b's' => {
                 let text = self.string()?;
                 self.expect(b";")?;
-                Ok(Key::from_bytes(text))
+                Ok(Written::Str(text))
             }
             _ => Err(Malformed(start)),
         }
@@ -156,6 +179,79 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
+    fn some(&mut self, wanted: &[&str]) -> Result<Value, Malformed> {
+        self.expect(b"a")?;
+        self.deeper(|reader| {
+            let count = reader.array_head()?;
+            let mut entries = Vec::with_capacity(wanted.len());
+            for _ in 0..count {
+                match reader.key_as_written()? {
+                    Written::Str(key) if wanted.iter().any(|name| name.as_bytes() == key) => {
+                        entries.push((Key::from_bytes(key), reader.value()?));
+                    }
+                    _ => reader.pass()?,
+                }
+            }
+            reader.expect(b"}")?;
+            Ok(Value::Array(entries))
+        })
+    }
+
+    /// Goes to the end of a value.
+    fn pass(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        match self.byte()? {
+            b'N' => self.expect(b";"),
+            b'b' => self.bool().map(drop),
+            b'i' => {
+                self.expect(b":")?;
+                self.integer().map(drop)
+            }
+            b'd' => self.float().map(drop),
+            b's' => {
+                self.string()?;
+                self.expect(b";")
+            }
+            b'a' => self.pass_entries(),
+            b'O' => {
+                self.string()?;
+                self.pass_entries()
+            }
+            b'C' => {
+                self.string()?;
+                self.expect(b":")?;
+                let length = self.count()?;
+                self.expect(b":{")?;
+                self.take(length)?;
+                // Such a class writes its own text, which may well refer to other values.
+                self.references = true;
+                self.expect(b"}")
+            }
+            b'E' => {
+                self.string()?;
+                self.expect(b";")
+            }
+            b'r' | b'R' => {
+                self.expect(b":")?;
+                self.count()?;
+                self.references = true;
+                self.expect(b";")
+            }
+            _ => Err(Malformed(start)),
+        }
+    }
+
+    fn pass_entries(&mut self) -> Result<(), Malformed> {
+        self.deeper(|reader| {
+            let count = reader.array_head()?;
+            for _ in 0..count {
+                reader.key_as_written()?;
+                reader.pass()?;
+            }
+            reader.expect(b"}")
+        })
+    }
+
     fn array(&mut self) -> Result<Value, Malformed> {
         self.deeper(|reader| {
             let count = reader.array_head()?;
@@ -173,37 +269,7 @@ impl<'a> Reader<'a> {
     fn opaque(&mut self, start: usize) -> Result<Value, Malformed> {
         let references_before = std::mem::take(&mut self.references);
         self.at = start;
-        match self.byte()? {
-            b'O' => self.deeper(|reader| {
-                reader.string()?;
-                let count = reader.array_head()?;
-                for _ in 0..count {
-                    reader.key()?;
-                    reader.value()?;
-                }
-                reader.expect(b"}")
-            })?,
-            b'C' => {
-                self.string()?;
-                self.expect(b":")?;
-                let length = self.count()?;
-                self.expect(b":{")?;
-                self.take(length)?;
-                self.expect(b"}")?;
-                // Such a class writes its own text, which may well refer to other values.
-                self.references = true;
-            }
-            b'E' => {
-                self.string()?;
-                self.expect(b";")?;
-            }
-            _ => {
-                self.expect(b":")?;
-                self.count()?;
-                self.expect(b";")?;
-                self.references = true;
-            }
-        }
+        self.pass()?;
         let opaque = Opaque {
             bytes: self.text.get(start..self.at).unwrap_or_default().to_vec(),
             references: self.references,

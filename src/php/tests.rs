@@ -273,6 +273,33 @@ fn deep_nesting_is_an_error_and_no_stack_overflow() {
     }
 }
 
+/// Keys that arrays of the vectors have.
+const SOME: [&str; 5] = ["a", "nested", "editor", "it's", ""];
+
+/// Of an array what has one of the keys.
+fn of_some(value: Value) -> Value {
+    let wanted = |key: &Key| matches!(key, Key::Str(text) if SOME.iter().any(|name| name.as_bytes() == *text));
+    match value {
+        Value::Array(entries) => {
+            Value::Array(entries.into_iter().filter(|(key, _)| wanted(key)).collect())
+        }
+        value => value,
+    }
+}
+
+#[test]
+fn some_entries_are_those_of_the_whole() {
+    let rows = vectors();
+    let mut found = 0;
+    for case in rows["serialize"].as_array().unwrap() {
+        let php = STANDARD.decode(case["php_b64"].as_str().unwrap()).unwrap();
+        let some = unserialize_some(&php, &SOME);
+        assert_eq!(some, unserialize(&php).map(of_some), "{case}");
+        found += usize::from(matches!(some, Ok(Value::Array(entries)) if !entries.is_empty()));
+    }
+    assert!(found > 3, "{found}");
+}
+
 #[test]
 fn mutated_and_cut_text_never_panics_and_stays_stable() {
     let vectors = vectors();
@@ -291,6 +318,10 @@ fn mutated_and_cut_text_never_panics_and_stays_stable() {
             }
             let _ = maybe_unserialize(&text);
             let _ = splice(&text, "k", &Value::Null);
+            assert_eq!(
+                unserialize_some(&text, &SOME),
+                unserialize(&text).map(of_some)
+            );
             let Ok(read) = unserialize(&text) else {
                 bad += 1;
                 continue;
