@@ -47,6 +47,11 @@ pub(crate) struct Run {
 }
 
 impl Contender<'_> {
+    /// Whether it keeps for later what cannot be done at once.
+    pub(crate) fn keeps(&self) -> bool {
+        self.parameter == "wpf_action"
+    }
+
     /// Makes something to do; the webhook about it.
     pub(crate) fn prepare(&self, ground: &Ground, action: Action, turn: u64) -> Request {
         if let Way::Scripted(..) = self.way {
@@ -239,7 +244,8 @@ fn feed(child: &mut Child, request: &Request) -> Result<()> {
     Ok(input.write_all(bytes)?)
 }
 
-fn ask(address: &str, request: &Request) -> Result<Run> {
+/// Sends a webhook to a web server.
+pub(crate) fn ask(address: &str, request: &Request) -> Result<Run> {
     let Body::Exact(bytes) = &request.body else {
         bail!("only whole bodies are sent here");
     };

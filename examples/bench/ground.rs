@@ -1,5 +1,6 @@
 //! What the contenders work on: one Bento behind TLS, and shops with real WordPress and as many users as wanted.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -217,11 +218,7 @@ impl Ground {
 
     /// Somebody whom no shop knows.
     fn newcomer(&self) -> (String, String) {
-        let number = self.new_people.fetch_add(1, Ordering::SeqCst) + 1;
-        let (uuid, email) = (
-            format!("{number:08x}-1111-4000-8000-000000000000"),
-            format!("new{number}@example.test"),
-        );
+        let (uuid, email) = newcomer(self.new_people.fetch_add(1, Ordering::SeqCst) + 1);
         let person = Subscriber::new(&uuid, &email, &["11"]).with_fields(fields(Side::First));
         self.bento.world().subscribers.push(person);
         (uuid, email)
@@ -262,45 +259,48 @@ impl Ground {
     }
 }
 
-/// Bursts are about people whom nobody else uses, others for each contender; those of adds about new ones.
+/// A burst is about people whom nobody else uses, others for each contender: half of them are there and get new fields, the
+/// others are new.
 impl Ground {
     /// The generated users whom a contender's bursts are about.
     fn crowd(contender: u64) -> std::ops::Range<u64> {
         let first = FIRST + 500 + contender * CROWD;
-        first..first + CROWD
+        first..first + CROWD / 2
     }
 
-    /// One webhook of a burst.
-    pub(crate) fn burst(
-        &self,
-        action: Action,
-        contender: u64,
-        turn: u64,
-        parameter: &str,
-    ) -> Request {
-        self.webhook(action, Self::crowd(contender).start + turn, parameter)
-    }
-
-    /// Whom the last burst was about, with how many tags Bento has for each.
-    pub(crate) fn burst_people(&self, action: Action, contender: u64) -> Vec<(String, usize)> {
-        let world = self.bento.world();
-        let tags = |person: &Subscriber| person.cached_tag_ids.as_array().map_or(0, Vec::len);
-        let people = world.subscribers.iter();
-        let is_meant = |person: &&Subscriber| match action {
-            Action::Add => person.uuid.contains("-1111-"),
-            _ => Self::crowd(contender).any(|id| crate::ground::person(id).0 == person.uuid),
-        };
-        let meant: Vec<&Subscriber> = people.filter(is_meant).collect();
-        let skipped = meant
-            .len()
-            .saturating_sub(usize::try_from(CROWD).unwrap_or(0));
-        let email = |person: &Subscriber| person.email.as_str().unwrap_or_default().to_owned();
-        meant
-            .into_iter()
-            .skip(skipped)
-            .map(|person| (email(person), tags(person)))
+    /// The webhooks of one burst.
+    pub(crate) fn burst(&self, contender: u64, parameter: &str) -> Vec<Request> {
+        let pair = |id| [Action::Update, Action::Add].map(|action| (action, id));
+        let webhooks = Self::crowd(contender).flat_map(pair);
+        webhooks
+            .map(|(action, id)| self.webhook(action, id, parameter))
             .collect()
     }
+
+    /// Whom the last burst was about: address and first name as Bento has them.
+    pub(crate) fn burst_people(&self, contender: u64) -> Vec<(String, String)> {
+        let world = self.bento.world();
+        let known: HashSet<String> = Self::crowd(contender).map(|id| person(id).0).collect();
+        let new = self.new_people.load(Ordering::SeqCst);
+        let new: HashSet<String> = (new - CROWD / 2 + 1..=new)
+            .map(|number| newcomer(number).0)
+            .collect();
+        let people = world.subscribers.iter();
+        let people =
+            people.filter(|person| known.contains(&person.uuid) || new.contains(&person.uuid));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        people
+            .map(|person| (text(&person.email), text(&person.fields["first_name"])))
+            .collect()
+    }
+}
+
+/// The contact id and e-mail address of somebody whom no shop knows.
+fn newcomer(number: u64) -> (String, String) {
+    (
+        format!("{number:08x}-1111-4000-8000-000000000000"),
+        format!("new{number}@example.test"),
+    )
 }
 
 /// Which of a field's two values.
