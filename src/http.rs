@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use ureq::Agent;
 use ureq::config::Config;
@@ -85,6 +86,14 @@ pub fn agent(home: &str, accept: &str, connect: Duration, trust: Trust, route: R
     Agent::with_parts(config, DefaultConnector::default(), Lookup(route))
 }
 
+/// Whether a name is being looked up.
+static LOOKING_UP: AtomicBool = AtomicBool::new(false);
+
+/// Whether a name is being looked up right now: the system keeps no time when it does that.
+pub fn is_looking_up() -> bool {
+    LOOKING_UP.load(Ordering::SeqCst)
+}
+
 /// Looks names up on this thread: ureq's own resolver starts a thread when time is limited, which panics where an account
 /// has reached its process limit.
 struct Lookup(Route);
@@ -113,7 +122,10 @@ impl Resolver for Lookup {
             return Ok(addresses);
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        for address in (bare, port).to_socket_addrs()?.take(MOST_ADDRESSES) {
+        LOOKING_UP.store(true, Ordering::SeqCst);
+        let found = (bare, port).to_socket_addrs();
+        LOOKING_UP.store(false, Ordering::SeqCst);
+        for address in found?.take(MOST_ADDRESSES) {
             addresses.push(address);
         }
         if addresses.is_empty() {

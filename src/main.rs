@@ -2,7 +2,7 @@
 
 use bento_webhooks::cgi::{Answer, Request};
 use bento_webhooks::outcome::{Outcome, Trouble};
-use bento_webhooks::{command, receive, report};
+use bento_webhooks::{command, http, receive, report};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::cell::Cell;
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// After this time a request that has not been answered is answered with 503 and ended.
 const WATCHDOG: Duration = Duration::from_secs(25);
 const STUCK: &str = "nothing moved for 25 seconds";
+/// After this time a request that still looks up a name is answered and ended: senders wait five seconds.
+const NAMES: Duration = Duration::from_millis(4700);
+const NAMELESS: &str = "no name server answers";
 
 /// Whether somebody has begun to write the answer.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
@@ -59,7 +62,7 @@ fn serve() {
         let is_watched = Cell::new(false);
         let outcome = receive::run(&request, &env, &|| {
             if !is_watched.replace(true) {
-                watch(start + WATCHDOG);
+                watch(start);
             }
         });
         Some((outcome, request.wants_page()))
@@ -110,14 +113,26 @@ fn write(answer: &Answer, method: &str) {
 /// Ends the process when a request takes too long. A thread costs more than reading the settings does, so it is hired only
 /// for what keeps no time by itself. Where the account has reached its process limit there is no watchdog: then the time
 /// limits of the single steps must do.
-fn watch(until: Instant) {
+fn watch(start: Instant) {
     let _ = std::thread::Builder::new()
         .stack_size(64 << 10)
         .spawn(move || {
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
-            let outcome: Outcome = receive::cut_short(Trouble::database(STUCK)).into();
-            let _ = writeln!(io::stderr(), "{}", report::line(&outcome, WATCHDOG));
-            write(&outcome.answer(false), "POST");
-            std::process::exit(1);
+            let sleep_until = |after: Duration| {
+                std::thread::sleep((start + after).saturating_duration_since(Instant::now()));
+            };
+            sleep_until(NAMES);
+            if http::is_looking_up() {
+                bite(Trouble::bento(NAMELESS), start);
+            }
+            sleep_until(WATCHDOG);
+            bite(Trouble::database(STUCK), start);
         });
+}
+
+/// Answers in place of a request that is stuck, and ends the process.
+fn bite(trouble: Trouble, start: Instant) -> ! {
+    let outcome: Outcome = receive::cut_short(trouble).into();
+    say(&outcome, start);
+    write(&outcome.answer(false), "POST");
+    std::process::exit(1);
 }

@@ -22,6 +22,8 @@ mod commands;
 mod errands;
 #[path = "queue/joining.rs"]
 mod joining;
+#[path = "queue/names.rs"]
+mod names;
 #[path = "queue/schedule.rs"]
 mod schedule;
 #[path = "queue/tables.rs"]
