@@ -241,7 +241,7 @@ impl<'a> Bento<'a> {
     fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response<Body>, Trouble> {
         let left = self.time_left();
         if left.is_zero() {
-            return Err(Trouble::bento("no time left to ask"));
+            return Err(Trouble::late());
         }
         let request = self
             .agent
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_can_add_a_parameter_to_a_call() {
+    fn no_value_can_add_a_parameter_to_a_call_and_none_is_made_too_late() {
         let key = Secret::new("pk:sk");
         let account = Account {
             api_url: "https://app.test/api/v1",
@@ -529,6 +529,8 @@ mod tests {
             roots: None,
         };
         let bento = Bento::new(account, Instant::now()).unwrap();
+        let late = bento.get("/fetch/subscribers", &[]).unwrap_err();
+        assert!(late.is_waiting(), "nothing was tried: {late}");
         let address = bento.address(
             "/fetch/subscribers",
             &[("uuid", "a&site_uuid=evil#?/ \r\n%41é")],

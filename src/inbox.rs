@@ -28,6 +28,9 @@ const SCHEDULE: [u64; 11] = [
     24 * 3600,
 ];
 
+/// Milliseconds of the first of these waits.
+pub const FIRST_WAIT: Millis = SCHEDULE[0] * 1000;
+
 /// Seconds to leave Bento alone after a 429 that does not say how long, and the longest that it may ask for.
 const PAUSE: u32 = 60;
 const LONGEST_PAUSE: u32 = 3600;

@@ -52,7 +52,7 @@ pub enum Fault {
     Passing,
     /// Too many calls in Bento's eyes: leave it alone for a while. No attempt was made.
     Limited,
-    /// The calls that we allow ourselves in a minute are used up. No attempt was made.
+    /// The calls that we allow ourselves in a minute, or the time of a request, are used up. No attempt was made.
     Spent,
     /// The request itself is wrong: the same one will never do.
     Lasting,
@@ -112,8 +112,17 @@ impl Trouble {
 
     /// The calls of this minute are used up.
     pub fn spent() -> Trouble {
+        Trouble::not_asked("the calls of this minute are used up")
+    }
+
+    /// The sender has waited for so long that there is no time left to ask Bento.
+    pub fn late() -> Trouble {
+        Trouble::not_asked("no time left to ask")
+    }
+
+    fn not_asked(detail: &str) -> Trouble {
         Trouble::Bento {
-            detail: "the calls of this minute are used up".to_owned(),
+            detail: detail.to_owned(),
             wait: None,
             fault: Fault::Spent,
         }

@@ -176,8 +176,10 @@ impl Site<'_> {
         statements.extend(self.opening("@door", limits.calls, Share::Live));
         statements.extend([
             format!("SELECT @door AND @free AND {} INTO @may", few("@now")).into(),
+            // Of a crowd each may be the first to pass after another has failed; all of them are one attempt. What is counted
+            // beyond that tells that the one before may have been cut short.
             format!(
-                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = attempts + 1 \
+                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = LEAST(attempts, 1) + 1 \
                  WHERE id = @id AND lease <= @now AND @may",
                 token.hex(),
             )

@@ -6,7 +6,7 @@
 use super::door::keyed;
 use super::{Found, OwnTables, Reply, Site, Statement, column, number_column, text_column, users};
 use crate::echo::KeyPlace;
-use crate::inbox::{Claim, Errand, Fate, Lease, Mark, Millis, Task};
+use crate::inbox::{Claim, Errand, FIRST_WAIT, Fate, Lease, Mark, Millis, Task};
 use crate::outcome::Trouble;
 use crate::text::hex;
 use crate::webhook::{Action, Email, Person, Webhook};
@@ -271,19 +271,31 @@ impl Site<'_> {
         };
         let lease = fate.lease();
         let held = format!("id = {} AND token = X'{}'", lease.id, lease.token.hex());
+        let version = lease.version;
+        // What has joined the row meanwhile starts anew: it has not failed yet, but may not hurry either.
+        let failed = |due: Millis| {
+            format!(
+                "attempts = IF(version = {version}, attempts, LEAST(attempts, 1)), \
+                 due = IF(version = {version}, {due}, LEAST({due}, {NOW} + {FIRST_WAIT}))"
+            )
+        };
         let change = match fate {
             Fate::Done(_) => {
-                let version = lease.version;
                 return format!("DELETE FROM `{inbox}` WHERE {held} AND version = {version}")
                     .into();
             }
             Fate::Again(_) => format!("attempts = 0, due = {NOW}"),
-            Fate::Later(_, at, why) => format!("due = {at}, {}", reason(why)),
+            Fate::Later(_, at, why) => {
+                format!("{}, {}", failed(*at), reason(why))
+            }
             Fate::Uncounted(_, at, why) => {
                 let attempts = "GREATEST(attempts, 1) - 1";
                 format!("attempts = {attempts}, due = {at}, {}", reason(why))
             }
-            Fate::Buried(_, why) => format!("buried = {NOW}, {}", reason(why)),
+            Fate::Buried(_, why) => {
+                let buried = format!("buried = IF(version = {version}, {NOW}, 0)");
+                format!("{buried}, {}, {}", failed(Millis::MAX), reason(why))
+            }
         };
         format!("UPDATE `{inbox}` SET {released}, {change} WHERE {held}").into()
     }

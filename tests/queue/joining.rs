@@ -1,7 +1,13 @@
 //! What comes for one person becomes one row, and the newest state wins.
 
-use super::{LEASES_RUN_OUT, NORA, Request, SUE, result, stage, stage_that_keeps_all, target};
+use super::{
+    LEASES_RUN_OUT, NORA, Request, SUE, by_query, result, stage, stage_that_keeps_all, target,
+    until,
+};
+use crate::support::bento::{Fault, Script};
 use crate::support::mail::Outbox;
+use mysql::TxOpts;
+use mysql::prelude::Queryable as _;
 use serde_json::json;
 use std::time::Duration;
 
@@ -116,6 +122,71 @@ fn what_comes_while_a_person_is_worked_on_is_done_afterwards() {
     stage.program.work();
     assert_eq!(stage.tags(3), r#"a:1:{i:0;s:8:"Customer";}"#);
     assert_eq!(stage.rows_kept(), "0");
+}
+
+/// The last attempt of the row is no attempt of what came meanwhile.
+#[test]
+fn what_comes_during_the_last_attempt_is_not_buried_with_it() {
+    let stage = stage();
+    stage
+        .bento
+        .world()
+        .scripts
+        .push(Script::always(Fault::status(500, "{}")));
+    assert_eq!(stage.run("update_tags", SUE).result(), "queued");
+    stage
+        .site
+        .sql(&["UPDATE wp_bento_webhooks_inbox SET attempts = 11, due = 0"]);
+    stage.bento.world().latency = Duration::from_millis(900);
+    let calls = stage.bento.calls().len();
+    let worker = stage.program.start_command(&["work", "--now"]);
+    stage.await_calls(calls + 1);
+    assert_eq!(stage.run("update", SUE).result(), "queued");
+    assert!(worker.wait_with_output().unwrap().status.success());
+    let row = "SELECT CONCAT_WS(' ', action, attempts, buried) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "2 1 0");
+    let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
+    let soon = format!("SELECT due <= {now} + 30000 FROM wp_bento_webhooks_inbox");
+    assert_eq!(stage.value(&soon), "1", "as soon as after a first attempt");
+
+    stage.bento.world().scripts.clear();
+    stage.settle();
+    assert_eq!(stage.tags(3), r#"a:1:{i:0;s:3:"VIP";}"#);
+}
+
+/// They all are stored while the first is asked for; then one after the other gets its turn.
+#[test]
+fn a_crowd_for_one_person_uses_up_no_attempts() {
+    let stage = stage();
+    stage.run("update_tags", SUE);
+    {
+        let mut world = stage.bento.world();
+        world.scripts.push(Script::always(Fault::status(500, "{}")));
+        world.latency = Duration::from_millis(300);
+    }
+    let version = || {
+        stage
+            .site
+            .column("SELECT version FROM wp_bento_webhooks_inbox")
+    };
+    let mut working = stage.start("update_tags", SUE);
+    for came in 2..6 {
+        let mut other = stage.site.database.root();
+        let mut door = other.start_transaction(TxOpts::default()).unwrap();
+        door.query_drop("UPDATE wp_bento_webhooks_state SET heard = 0")
+            .unwrap();
+        let mut next = stage.program.spawn(&by_query("update_tags", SUE));
+        drop(next.stdin.take());
+        until("the next one is stored", || version() == [came.to_string()]);
+        assert_eq!(result(working), "queued");
+        let calls = stage.bento.calls().len();
+        door.rollback().unwrap();
+        stage.await_calls(calls + 1);
+        working = next;
+    }
+    assert_eq!(result(working), "queued");
+    let row = "SELECT CONCAT_WS(' ', attempts, buried) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.value(row), "2 0");
 }
 
 /// The first is so late that its lease has run out: the second has done the work, with newer data.
