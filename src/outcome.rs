@@ -211,6 +211,8 @@ pub enum Later {
     Calls,
     /// The sender wants it so (`async`).
     Asked,
+    /// The person cannot be found as soon as the sender wants an answer: the site is large, and has no index on contact ids.
+    Search,
     /// Something failed.
     After(Trouble),
 }
@@ -223,6 +225,9 @@ impl Later {
             Later::Crowd => "other webhooks are being worked on; this one follows",
             Later::Calls => "the calls to Bento in this minute are used up; this webhook follows",
             Later::Asked => "this webhook is done in the background",
+            Later::Search => {
+                "it takes long to find a person on this site; this webhook follows (bento-webhooks index --make helps)"
+            }
             Later::After(Trouble::Bento { .. }) => {
                 "Bento could not be asked about this person; it will be tried again"
             }

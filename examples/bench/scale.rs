@@ -181,7 +181,7 @@ fn table(sizes: &[u64], found: &[(Naming, Action, Vec<Times>)]) -> String {
                     time.cpu.as_secs_f64() * 1e3,
                     time.wall.as_secs_f64() * 1e3
                 ),
-                false => write!(text, " too slow |"),
+                false => write!(text, " left to the worker |"),
             };
         }
         let ratio = match (times.first(), times.last()) {

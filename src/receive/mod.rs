@@ -150,30 +150,41 @@ impl<'s, 'a> Visit<'s, 'a> {
             email: None,
         };
         let person = webhook.person.as_ref().unwrap_or(&nobody);
-        let Look { found, waiting } = self.site.look(person)?;
-        let user_email = found.as_ref().map(|found| found.email.as_str());
-        let mark = waiting.unwrap_or_else(|| Mark::of_person(person, user_email));
+        let look = self.site.look(person)?;
+        let user_email = look.found.as_ref().map(|found| found.email.as_str());
+        let mark = look
+            .waiting
+            .unwrap_or_else(|| Mark::of_person(person, user_email));
         if self.settings.staging {
-            return Ok(self.job(webhook).stay_out(found.as_ref()));
+            return Ok(self.job(webhook).stay_out(look.found.as_ref()));
         }
         // A user who is being made right now is not unknown.
-        if found.is_none() && waiting.is_none() && webhook.action != Action::Add {
+        let is_unknown = look.complete && look.found.is_none() && look.waiting.is_none();
+        if is_unknown && webhook.action != Action::Add {
             return Ok(self.job(webhook).ignore_unknown_user());
         }
         let bento = Bento::new(self.account(), self.deadline)?;
         if !self.site.has_inbox() {
-            return self.job(webhook).work(found, &bento);
+            return self.work_at_once(webhook, look, &bento);
         }
-        let stored = match self
-            .site
-            .store(&mark, &webhook, self.limits(), token(), key)
-        {
-            Err(_) if !self.site.has_inbox() => return self.job(webhook).work(found, &bento),
+        let mut limits = self.limits();
+        if !look.complete {
+            // The worker has the time to search.
+            limits.live = 0;
+        }
+        let stored = match self.site.store(&mark, &webhook, limits, token(), key) {
+            Err(_) if !self.site.has_inbox() => return self.work_at_once(webhook, look, &bento),
             stored => stored?,
         };
         STORED.store(true, Ordering::SeqCst);
         let ended = match stored {
-            Stored::Waiting(why) => outcome(&webhook, None, Ending::Queued(later(why))),
+            Stored::Waiting(why) => {
+                let later = match look.complete {
+                    true => later(why),
+                    false => Later::Search,
+                };
+                outcome(&webhook, None, Ending::Queued(later))
+            }
             Stored::Claimed {
                 lease,
                 webhook: joined,
@@ -182,7 +193,7 @@ impl<'s, 'a> Visit<'s, 'a> {
                 job.hold(lease, Share::Live);
                 Outcome {
                     action: Some(webhook.action.name()),
-                    ..job.run(found, &bento)
+                    ..job.run(look.found, &bento)
                 }
             }
         };
@@ -190,6 +201,21 @@ impl<'s, 'a> Visit<'s, 'a> {
             start::worker(self.site, self.config, self.place);
         }
         Ok(ended)
+    }
+
+    /// One webhook where none are kept.
+    fn work_at_once(
+        &mut self,
+        webhook: Webhook,
+        look: Look,
+        bento: &Bento<'_>,
+    ) -> Result<Outcome, Trouble> {
+        let mut job = self.job(webhook);
+        let found = match look.complete {
+            true => look.found,
+            false => job.find()?,
+        };
+        job.work(found, bento)
     }
 
     fn job(&mut self, webhook: Webhook) -> Job<'_, 'a> {

@@ -76,7 +76,7 @@ pub fn work(
     watch: &mut dyn FnMut(&Worked),
 ) -> Result<(), Trouble> {
     let config = configure(env)?;
-    let mut site = Site::connect(&config)?;
+    let mut site = Site::connect_for_work(&config)?;
     let end = match work.life {
         Life::Short | Life::Now => Some(Instant::now() + LIFE),
         Life::UntilEmpty => None,

@@ -33,6 +33,8 @@ pub struct Look {
     pub found: Option<Found>,
     /// The mark of a row that waits for the same person.
     pub waiting: Option<Mark>,
+    /// Whether the search for the user came to its end; where it did not, somebody who was not found may be there.
+    pub complete: bool,
 }
 
 impl Site<'_> {
@@ -45,7 +47,7 @@ impl Site<'_> {
         );
         // The row before the user: when a row is gone, the user it was about can be seen.
         let mut statements = vec![self.reading_version(), self.finding_row(person)];
-        statements.extend(self.finding(id, email));
+        statements.extend(self.finding_soon(id, email));
         let replies = match self.send(&statements) {
             // Who has no right to a table is not told that it is missing.
             Err(failure)
@@ -68,6 +70,7 @@ impl Site<'_> {
         Ok(Look {
             found: users::found(users, id, email),
             waiting: waiting.and_then(|row| column(row, "person").try_into().ok().map(Mark::new)),
+            complete: !users.iter().any(|reply| reply.endless),
         })
     }
 

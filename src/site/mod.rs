@@ -41,7 +41,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trouble::{is_denied, is_incomparable, is_missing_table, is_transient, trouble};
+use trouble::{is_denied, is_endless, is_incomparable, is_missing_table, is_transient, trouble};
 
 /// How often a transaction is tried when it meets a deadlock or a lock wait, and after which time no more.
 const TRIES: u32 = 5;
@@ -53,6 +53,8 @@ const QUEUEING_TIME: Duration = Duration::from_millis(2500);
 /// Time to connect, and to wait for one answer.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 const ANSWER_TIME: Duration = Duration::from_secs(4);
+/// The same for the worker, for whom nobody waits.
+const WORK_TIME: Duration = Duration::from_secs(15);
 /// Where servers put their socket when `DB_HOST` only says `localhost`.
 const SOCKETS: [&str; 6] = [
     "/run/mysqld/mysqld.sock",
@@ -144,6 +146,8 @@ enum Forgive {
     Nothing,
     /// A column cannot hold the text that is looked for: then nobody has it.
     Incomparable,
+    /// The same; or the server has ended a search that takes too long: then nobody knows.
+    Endless,
     /// All of the server's: the statement is a courtesy. Inside a transaction it is left out the next time instead, because
     /// no number tells for certain whether its failure has undone the transaction: a cluster has its own.
     Courtesy,
@@ -155,6 +159,7 @@ impl Forgive {
     fn covers(self, error: &Error) -> bool {
         match (self, error) {
             (Forgive::Incomparable, error) => is_incomparable(error),
+            (Forgive::Endless, error) => is_incomparable(error) || is_endless(error),
             (Forgive::Courtesy | Forgive::Afterwards, Error::MySqlError(_)) => true,
             _ => false,
         }
@@ -185,6 +190,8 @@ impl Statement {
 /// What one statement has brought.
 #[derive(Default)]
 struct Reply {
+    /// Whether the server has ended the search before it knew.
+    endless: bool,
     rows: Vec<Row>,
     affected: u64,
     last_id: u64,
@@ -271,6 +278,11 @@ impl<'a> Site<'a> {
         Site::connected(config, Some(ANSWER_TIME))
     }
 
+    /// The same for the worker, who may wait longer for an answer.
+    pub fn connect_for_work(config: &'a Config) -> Result<Site<'a>, Trouble> {
+        Site::connected(config, Some(WORK_TIME))
+    }
+
     /// The same for work that takes as long as it takes.
     pub fn connect_for_long(config: &'a Config) -> Result<Site<'a>, Trouble> {
         Site::connected(config, None)
@@ -329,7 +341,10 @@ impl<'a> Site<'a> {
                 }
                 // The server has dropped the rest of the packet: it is sent again behind the one that may fail.
                 Some(statement) if statement.forgive.covers(&error) => {
-                    replies.push(Reply::default());
+                    replies.push(Reply {
+                        endless: is_endless(&error),
+                        ..Reply::default()
+                    });
                 }
                 _ => {
                     return Err(Failure {
@@ -407,6 +422,7 @@ impl<'a> Site<'a> {
                 rows,
                 affected,
                 last_id: last_id.unwrap_or_default(),
+                ..Reply::default()
             });
         }
         Ok(())

@@ -31,6 +31,11 @@ pub(super) fn is_missing_table(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if error.code == 1146)
 }
 
+/// Whether the server has ended a statement that took longer than it was given, in MariaDB's or MySQL's number.
+pub(super) fn is_endless(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if [1969, 3024].contains(&error.code))
+}
+
 /// Whether a column cannot hold the text that it was compared with.
 pub(super) fn is_incomparable(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if INCOMPARABLE.contains(&error.code))

@@ -31,6 +31,9 @@ pub fn user_slot(id: u64) -> u32 {
     FIRST_USER_SLOT + u32::try_from(id % USER_SLOTS).unwrap_or_default()
 }
 
+/// Milliseconds that a search for a contact id may take while a sender waits.
+const SEARCH_TIME: u32 = 1000;
+
 /// A user who was found, before anything is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -60,6 +63,15 @@ impl Site<'_> {
     pub(super) fn finding(&self, id: Option<&str>, email: Option<&str>) -> Vec<Statement> {
         let (id, email) = (id.unwrap_or_default(), email.unwrap_or_default().trim());
         vec![self.finding_contact(id, email), self.finding_email(email)]
+    }
+
+    /// The same for a sender who waits: the server ends the first one when it takes too long.
+    pub(super) fn finding_soon(&self, id: Option<&str>, email: Option<&str>) -> Vec<Statement> {
+        let mut statements = self.finding(id, email);
+        if let Some(contact) = statements.first_mut() {
+            *contact = ending_soon(&contact.sql);
+        }
+        statements
     }
 
     /// Users with this contact id in usermeta; none when the user with the address is one of them.
@@ -439,6 +451,19 @@ fn unless_empty(text: &str, statement: String) -> Statement {
         statement
     };
     Statement::forgiving(statement, Forgive::Incomparable)
+}
+
+/// A search that the server ends after [`SEARCH_TIME`]: MariaDB and MySQL are told in different ways, each of which is a
+/// comment to the other.
+fn ending_soon(search: &str) -> Statement {
+    let Some(rest) = search.strip_prefix("SELECT ") else {
+        return search.into();
+    };
+    let seconds = f64::from(SEARCH_TIME) / 1000.0;
+    let sql = format!(
+        "/*M!100100 SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({SEARCH_TIME}) */ {rest}"
+    );
+    Statement::forgiving(sql, Forgive::Endless)
 }
 
 /// The user among what [`Site::finding`] brought: the lowest number first, by id before by address. Both compare exactly

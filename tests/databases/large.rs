@@ -143,3 +143,45 @@ fn the_index_of_somebody_else_is_as_good_and_stays() {
         ["0"]
     );
 }
+
+/// Usermeta in which reading the contact ids takes as many seconds.
+fn slow_metas(seconds: u32) -> String {
+    format!(
+        "CREATE OR REPLACE ALGORITHM=TEMPTABLE VIEW slow_usermeta AS SELECT * FROM wp_usermeta \
+         WHERE meta_key <> 'bento_contact_id' OR user_id <> 3 OR SLEEP({seconds}) = 0"
+    )
+}
+
+#[test]
+fn who_cannot_be_found_at_once_is_left_to_the_worker() {
+    let mut stage = stage();
+    stage.site.define("CUSTOM_USER_META_TABLE", "slow_usermeta");
+    stage.site.sql(&[&slow_metas(5)]);
+    for (action, person) in [("add", NORA), ("update", SUE), ("update", "nobody")] {
+        let answer = stage.run(action, person);
+        assert_eq!(answer.result(), "queued", "{answer}");
+        let reason = answer.json()["reason"].to_string();
+        assert!(reason.contains("find a person"), "{answer}");
+    }
+    assert_eq!(stage.bento.calls().len(), 0);
+    let waiting = "SELECT COUNT(*) FROM wp_bento_webhooks_inbox";
+    assert_eq!(stage.site.column(waiting), ["3"]);
+
+    // Nobody waits for the worker: it searches to the end.
+    stage
+        .site
+        .sql(&["DELETE FROM wp_bento_webhooks_inbox WHERE contact <> 'nobody'"]);
+    stage.program.work();
+    assert_eq!(stage.site.column(waiting), ["0"]);
+
+    stage.run("add", NORA);
+    stage.run("update", SUE);
+    stage
+        .site
+        .sql(&["CREATE OR REPLACE VIEW slow_usermeta AS SELECT * FROM wp_usermeta"]);
+    stage.program.work();
+    assert_eq!(stage.site.column(waiting), ["0"]);
+    let tags = "SELECT COUNT(*) FROM wp_usermeta m JOIN wp_users u ON u.ID = m.user_id \
+                WHERE meta_key = 'bento_tags' AND user_email IN ('sue@example.test', 'nora@example.test')";
+    assert_eq!(stage.site.column(tags), ["2"]);
+}
