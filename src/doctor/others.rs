@@ -6,7 +6,7 @@
 //! module's and see the address that ours leads to as well.
 
 use crate::setup;
-use regex::bytes::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 
 /// The query of a webhook, as the page of WP Fusion gives it.
 const QUERY: &str = "wpf_action=update&access_key=0123456789abcdef0123456789abcdef";
@@ -134,11 +134,10 @@ fn alias_catches(words: &[String], target: &str) -> bool {
 fn matches(pattern: &str, subject: &str, any_case: bool) -> Option<bool> {
     let regex: Regex = RegexBuilder::new(pattern)
         .case_insensitive(any_case)
-        .unicode(false)
         .size_limit(1 << 20)
         .build()
         .ok()?;
-    Some(regex.is_match(subject.as_bytes()))
+    Some(regex.is_match(subject))
 }
 
 /// The words of a line; quotes hold a word together.

@@ -1,6 +1,6 @@
-//! `preg_match` and `preg_replace` with patterns that mean the same to both engines.
+//! `preg_match` and `preg_replace` with patterns and texts that mean the same to both engines: those of ASCII.
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex_lite::{Captures, Regex, RegexBuilder};
 
 use super::value::Val;
 use crate::php::Key;
@@ -29,7 +29,7 @@ pub(super) fn preg_match(values: &[Val]) -> Option<(bool, Val)> {
     }
     let pattern = compile(&pattern.to_text()?)?;
     let subject = subject.to_text()?;
-    let Some(found) = pattern.captures(&subject) else {
+    let Some(found) = pattern.captures(ascii(&subject)?) else {
         return Some((false, Val::array(Vec::new())));
     };
     let last = (0..found.len())
@@ -37,7 +37,7 @@ pub(super) fn preg_match(values: &[Val]) -> Option<(bool, Val)> {
         .find(|index| found.get(*index).is_some())?;
     let mut groups = Vec::new();
     for (index, name) in pattern.capture_names().enumerate().take(last + 1) {
-        let text = found.get(index).map_or(&b""[..], |group| group.as_bytes());
+        let text = found.get(index).map_or("", |group| group.as_str());
         if let Some(name) = name {
             groups.push((Key::from_bytes(name.as_bytes()), Val::text(text)));
         }
@@ -49,36 +49,47 @@ pub(super) fn preg_match(values: &[Val]) -> Option<(bool, Val)> {
 fn replace(pattern: &Val, replacement: &Val, subject: &Val) -> Option<Val> {
     let pattern = compile(&pattern.to_text()?)?;
     let (replacement, subject) = (replacement.to_text()?, subject.to_text()?);
-    let expand = |found: &Captures<'_>| expanded(&replacement, found);
-    Some(Val::text(pattern.replace_all(&subject, expand)))
+    let (replacement, subject) = (ascii(&replacement)?, ascii(&subject)?);
+    let expand = |found: &Captures<'_>| expanded(replacement, found);
+    Some(Val::text(pattern.replace_all(subject, expand).as_bytes()))
+}
+
+/// The text if it is ASCII: of other texts PHP sees the bytes.
+fn ascii(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|text| text.is_ascii())
 }
 
 /// Fills `$1`, `${1}` and `\1` in.
-fn expanded(replacement: &[u8], found: &Captures<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
+fn expanded(replacement: &str, found: &Captures<'_>) -> String {
+    let mut out = String::new();
     let mut rest = replacement;
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = match (first, tail) {
-            (b'$', [b'{', digit, b'}', after @ ..]) => Some((digit, after)),
-            (b'$' | b'\\', [digit, after @ ..]) => Some((digit, after)),
-            _ => None,
+    while let Some(first) = rest.chars().next() {
+        let (digits, after) = match rest.as_bytes() {
+            [b'$', b'{', digit, b'}', ..] => (Some(*digit), 4),
+            [b'$' | b'\\', digit, ..] => (Some(*digit), 2),
+            _ => (None, 1),
         };
-        let group = digits.filter(|(digit, _)| digit.is_ascii_digit());
-        let Some((digit, after)) = group else {
-            out.push(*first);
-            rest = tail;
-            continue;
+        let after = match digits.filter(u8::is_ascii_digit) {
+            Some(digit) => {
+                let group = found.get(usize::from(digit - b'0'));
+                out.push_str(group.map_or("", |group| group.as_str()));
+                after
+            }
+            None => {
+                out.push(first);
+                1
+            }
         };
-        let group = found.get(usize::from(digit - b'0'));
-        out.extend(group.map_or(&b""[..], |group| group.as_bytes()));
-        rest = after;
+        rest = rest.get(after..).unwrap_or_default();
     }
     out
 }
 
 /// Compiles `/pattern/flags`; none for what this engine does not know, such as look-around.
 fn compile(pattern: &[u8]) -> Option<Regex> {
-    let pattern = std::str::from_utf8(pattern).ok()?.trim_start();
+    let pattern = ascii(pattern)?.trim_start();
     let open = pattern.chars().next()?;
     let close = match open {
         '(' => ')',
@@ -91,7 +102,7 @@ fn compile(pattern: &[u8]) -> Option<Regex> {
     let end = pattern.rfind(close).filter(|end| *end > 0)?;
     let body = pattern.get(1..end)?;
     let mut builder = RegexBuilder::new(body);
-    builder.unicode(false).size_limit(MAX_SIZE);
+    builder.size_limit(MAX_SIZE);
     for flag in pattern.get(end + 1..)?.chars() {
         match flag {
             'i' => builder.case_insensitive(true),
@@ -99,8 +110,7 @@ fn compile(pattern: &[u8]) -> Option<Regex> {
             's' => builder.dot_matches_new_line(true),
             'x' => builder.ignore_whitespace(true),
             'U' => builder.swap_greed(true),
-            'u' => builder.unicode(true),
-            'D' => &mut builder,
+            'u' | 'D' => &mut builder,
             _ => return None,
         };
     }

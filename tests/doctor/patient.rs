@@ -451,7 +451,7 @@ impl Patient {
             .replace(shop.database.name(), "DATABASE")
             .replace(&format!("runs as {}", shop.owner.name), "runs as OWNER")
             .replace(version, "VERSION");
-        let port = regex::Regex::new(r"(localhost|\.invalid):\d+").unwrap();
+        let port = regex_lite::Regex::new(r"(localhost|\.invalid):\d+").unwrap();
         let text = port.replace_all(&text, "$1:PORT");
         let text = golden::without_numbers(&text, "ms|s\\.|s ago|s off|GB disk|MB disk|bytes|days");
         text.replace("N GB disk", "N MB disk")

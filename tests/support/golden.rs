@@ -37,6 +37,6 @@ pub fn compare(name: &str, text: &str) {
 
 /// `text` with every number in front of one of the units made `N`.
 pub fn without_numbers(text: &str, units: &str) -> String {
-    let pattern = regex::Regex::new(&format!(r"\b\d+(?:\.\d+)? ({units})")).unwrap();
+    let pattern = regex_lite::Regex::new(&format!(r"\b\d+(?:\.\d+)? ({units})")).unwrap();
     pattern.replace_all(text, "N $1").into_owned()
 }
