@@ -22,8 +22,12 @@ mod wordpress;
 use serde_json::{Value, json};
 use stage::{NORA, SUE, Stage, stage_with, target, webhook};
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 use support::bento::{Fault, Script, Subscriber, World};
 use support::cgi::{Answer, Request};
 use support::database::{Network, Server};
@@ -588,16 +592,33 @@ fn a_mail_server_that_cannot_be_used_is_told_and_learns_no_password() {
     }
 }
 
+/// A server that greets byte by byte and never gets to the end of the line; it stops when the sender is dropped.
+fn dripping_server() -> (u16, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (keep, kept) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let pace = Duration::from_millis(100);
+        while kept.recv_timeout(pace) == Err(RecvTimeoutError::Timeout)
+            && client.write_all(b"2").is_ok()
+        {}
+    });
+    (port, keep)
+}
+
 #[test]
-fn a_mail_server_that_is_silent_or_away_is_not_waited_for() {
+fn a_mail_server_that_is_silent_slow_or_away_is_not_waited_for() {
     // Takes connections and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let away = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
     let (silent_port, away_port) = (port(&silent), port(&away));
+    let (dripping_port, _keep) = dripping_server();
     drop(away);
     for (port, reason) in [
         (silent_port, "did not answer in time"),
+        (dripping_port, "did not answer in time"),
         (away_port, "does not answer"),
     ] {
         let (mut stage, _outbox) = stage_with_outbox(&json!({}), |_| {});
