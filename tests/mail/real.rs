@@ -151,10 +151,34 @@ fn masked(mail: &Mail) -> Vec<String> {
             None => line.to_owned(),
         },
     };
+    let text = match mail.text.split_once("quoted-printable\n\n") {
+        Some((head, body)) => format!("{head}quoted-printable\n\n{}", unquoted(body)),
+        None => mail.text.clone(),
+    };
     [mail.arguments.clone()]
         .into_iter()
-        .chain(mail.text.split('\n').map(line))
+        .chain(text.split('\n').map(line))
         .collect()
+}
+
+/// A quoted-printable body as it was: WordPress's mailer quotes line breaks too.
+fn unquoted(body: &str) -> String {
+    let body = body.replace("=\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = body.trim_end().as_bytes();
+    while let [first, after @ ..] = rest {
+        let (byte, after) = match (first, after) {
+            (b'=', [high, low, after @ ..]) => {
+                let digits = [*high, *low];
+                let digits = std::str::from_utf8(&digits).unwrap();
+                (u8::from_str_radix(digits, 16).unwrap(), after)
+            }
+            _ => (*first, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn case(index: usize, site_name: &str, login: &str, locale: &str) -> Value {
@@ -181,7 +205,19 @@ fn site_names() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    names.extend([30, 31, 32].map(|length| "a".repeat(length)));
+    names.extend([30, 31, 32, 990, 1000].map(|length| "a".repeat(length)));
+    names.extend(["long name, ", "é und ü = ", "🎉日 "].map(|part| part.repeat(120)));
+    names.extend(
+        [
+            "Tab\there",
+            "  blanks  ",
+            "=?UTF-8?Q?x=0D=0ABcc:_eve@evil.test?=",
+            "a\r\nBcc: eve@evil.test",
+            "a\u{7f}b\u{1}c",
+            "\"Eve, <eve@evil.test>\", 'x'",
+        ]
+        .map(str::to_owned),
+    );
     names.extend(
         (45..50).map(|length| format!("{}é🎉é{}", "a".repeat(length - 12), "b".repeat(60))),
     );
