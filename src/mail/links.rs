@@ -51,12 +51,15 @@ impl Places<'_> {
         }
     }
 
-    /// The host that mail comes from: that of the network's home address without `www.` and port.
+    /// The host that mail comes from: that of the network's home address without `www.` and port, spelt as there.
     pub(super) fn mail_host(&self) -> String {
         let of = |address: &str| {
             let host = url::Url::parse(address).ok()?.host_str()?.to_owned();
-            let bare = host.strip_prefix("www.").map(str::to_owned);
-            Some(bare.unwrap_or(host))
+            let (_, rest) = address.split_once("//")?;
+            let at = rest.to_ascii_lowercase().find(&host);
+            let spelt = at.and_then(|at| rest.get(at..at + host.len()));
+            let host = spelt.unwrap_or(&host);
+            Some(host.strip_prefix("www.").unwrap_or(host).to_owned())
         };
         let host = match self.network {
             Some((domain, _)) => of(&format!("http://{domain}/")),
@@ -173,7 +176,8 @@ mod tests {
     fn mail_comes_from_the_bare_host() {
         for (home, host) in [
             ("https://www.shop.example.org:8443/blog", "shop.example.org"),
-            ("http://WWW.Shop.example.org", "shop.example.org"),
+            ("http://www.Shop.example.org/Shop", "Shop.example.org"),
+            ("http://WWW.shop.example.org", "WWW.shop.example.org"),
             ("http://127.0.0.1:8080", "127.0.0.1"),
             ("http://müller.test", "xn--mller-kva.test"),
             ("no address", "localhost"),

@@ -39,6 +39,7 @@ on_every_release! {
     our_mails_are_those_of_wordpress
     a_german_site_speaks_german_and_spells_names_so
     a_network_sends_people_to_its_own_page
+    links_and_sender_follow_the_sites_addresses
     the_link_lets_a_new_user_in
 }
 
@@ -308,6 +309,50 @@ fn a_network_sends_people_to_its_own_page(release: Release) {
         link.starts_with("http://shop.example.test/wp-login.php?"),
         "{link}"
     );
+}
+
+fn links_and_sender_follow_the_sites_addresses(release: Release) {
+    let Some(site) = WordPress::single(release) else {
+        return;
+    };
+    let mut side = Side::by_side(site, &["/"]);
+    let addresses = [
+        (
+            "http://shop.example.test:8080/wp",
+            "http://shop.example.test:8080",
+        ),
+        (
+            "https://www.shop.example.test",
+            "https://www.shop.example.test/blog",
+        ),
+        ("https://a.test/wp", "http://b.test"),
+        ("http://a.test", "https://www.b.test:8443"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        (
+            "http://Shop.Example.test/WP/",
+            "http://WWW.Shop.Example.test/",
+        ),
+        (
+            "http://shop.example.test",
+            "http://www.www.shop.example.test",
+        ),
+    ];
+    let compare = |side: &Side, index: usize| {
+        let (siteurl, home) = addresses[index % addresses.len()];
+        side.site.ask(
+            "/",
+            "set_options",
+            json!([{"siteurl": siteurl, "home": home}]),
+        );
+        side.compare("/", &[case(index, home, &format!("nora {index}+@"), "")]);
+    };
+    for index in 0..7 {
+        compare(&side, index);
+    }
+    side.site.define("FORCE_SSL_ADMIN", "true");
+    for index in [7, 9, 11] {
+        compare(&side, index);
+    }
 }
 
 /// PHP's own web server in front of a site; it ends when dropped.
