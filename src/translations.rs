@@ -102,42 +102,55 @@ impl<'a> Languages<'a> {
         } else {
             None
         };
-        php.map(Language::Php)
-            .or_else(|| file(".mo").map(Language::Mo))
+        php.map(|file| Language::php(&file))
+            .or_else(|| file(".mo").map(Language::mo))
     }
 }
 
-/// The file of one language.
-pub enum Language {
-    /// `.l10n.php`.
-    Php(Vec<u8>),
-    /// `.mo`.
+/// The sentences of one language.
+pub struct Language(Entries);
+
+enum Entries {
+    /// Key and text of every entry of a `.l10n.php`.
+    Php(Vec<(Vec<u8>, Vec<u8>)>),
+    /// A `.mo` as it is: it has tables to look into.
     Mo(Vec<u8>),
 }
 
 impl Language {
-    /// The translation of a sentence; `None` when the file does not have it.
+    fn php(file: &[u8]) -> Language {
+        Language(Entries::Php(pairs(&lexer::file(file))))
+    }
+
+    fn mo(file: Vec<u8>) -> Language {
+        Language(Entries::Mo(file))
+    }
+
+    /// The translation of a sentence; `None` when the file does not have it. Of two, the last rules, as in PHP.
     pub fn find(&self, key: Key) -> Option<String> {
-        let text = match self {
-            Language::Php(file) => in_php(file, key),
-            Language::Mo(file) => in_mo(file, key),
+        let text = match &self.0 {
+            Entries::Php(pairs) => {
+                let (_, text) = pairs.iter().rev().find(|(own, _)| key.is(own))?;
+                text
+            }
+            Entries::Mo(file) => in_mo(file, key)?,
         };
         // The forms for several things follow the one for a single one.
-        let text = text?.split(|byte| *byte == 0).next()?.to_vec();
-        (!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned())
+        let text = text.split(|byte| *byte == 0).next()?;
+        (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
     }
 }
 
-/// The value behind the `'key' =>` that is meant, in a PHP array of texts; of two, the last, as in PHP.
-fn in_php(file: &[u8], key: Key) -> Option<Vec<u8>> {
-    let tokens = lexer::file(file);
-    let mut rest = tokens.as_slice();
-    let mut found = None;
+/// Every `'key' => 'text'` in PHP code.
+fn pairs(tokens: &[Token]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs = Vec::new();
+    let mut rest = tokens;
     while let [_, next @ ..] = rest {
         rest = next;
-        let Some((text, after)) = leading_text(rest) else {
+        let Some((key, after)) = leading_text(rest) else {
             continue;
         };
+        rest = after;
         if let [
             Token {
                 kind: Kind::Op("=>"),
@@ -145,13 +158,13 @@ fn in_php(file: &[u8], key: Key) -> Option<Vec<u8>> {
             },
             value @ ..,
         ] = after
-            && key.is(&text)
+            && let Some((text, after)) = leading_text(value)
         {
-            found = leading_text(value).map(|(value, _)| value);
+            pairs.push((key, text));
+            rest = after;
         }
-        rest = after;
     }
-    found
+    pairs
 }
 
 /// The text at the beginning, put together from its pieces (`'one' . "\0" . 'two'`), and what follows.
@@ -185,8 +198,8 @@ fn leading_text(tokens: &[Token]) -> Option<(Vec<u8>, &[Token])> {
     Some((text, rest))
 }
 
-/// The value of a key in a GNU gettext file of either byte order; of two, the last, as in WordPress.
-fn in_mo(file: &[u8], key: Key) -> Option<Vec<u8>> {
+/// The text of a key in a GNU gettext file of either byte order.
+fn in_mo(file: &[u8], key: Key) -> Option<&[u8]> {
     let bytes = |at: usize| file.get(at..at.checked_add(4)?)?.try_into().ok();
     let little = match bytes(0).map(u32::from_le_bytes)? {
         0x9504_12de => true,
@@ -219,7 +232,7 @@ fn in_mo(file: &[u8], key: Key) -> Option<Vec<u8>> {
     };
     let is_meant = |index: &usize| text(keys, *index).is_some_and(first);
     let index = (0..count.min(file.len() / 8)).rev().find(is_meant)?;
-    text(values, index).map(<[u8]>::to_vec)
+    text(values, index)
 }
 
 #[cfg(test)]
@@ -332,7 +345,7 @@ mod tests {
         ] {
             let file =
                 format!("<?php\nreturn array( 'messages' => array( 'x' => 'y', {array} ) );");
-            let found = Language::Php(file.clone().into_bytes()).find(KEY);
+            let found = Language::php(file.as_bytes()).find(KEY);
             assert_eq!(found.as_deref(), Some("one"), "{file}");
         }
     }
@@ -376,10 +389,10 @@ mod tests {
         let quoted = long.replace('\\', "\\\\").replace('\'', "\\'");
         let php = format!("<?php return ['messages'=>['a'=>'b','{quoted}'=>'Ein Satz']];");
         assert_eq!(
-            Language::Php(php.into_bytes()).find(key).as_deref(),
+            Language::php(php.as_bytes()).find(key).as_deref(),
             Some("Ein Satz")
         );
         let mo = mo(&[("a", "b"), (long, "Ein Satz")], true);
-        assert_eq!(Language::Mo(mo).find(key).as_deref(), Some("Ein Satz"));
+        assert_eq!(Language::mo(mo).find(key).as_deref(), Some("Ein Satz"));
     }
 }

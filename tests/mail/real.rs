@@ -39,6 +39,7 @@ on_every_release! {
     our_mails_are_those_of_wordpress
     a_german_site_speaks_german_and_spells_names_so
     a_network_sends_people_to_its_own_page
+    a_network_speaks_its_language_unless_a_site_has_its_own
     links_and_sender_follow_the_sites_addresses
     the_link_lets_a_new_user_in
 }
@@ -308,6 +309,49 @@ fn a_network_sends_people_to_its_own_page(release: Release) {
     assert!(
         link.starts_with("http://shop.example.test/wp-login.php?"),
         "{link}"
+    );
+}
+
+fn a_network_speaks_its_language_unless_a_site_has_its_own(release: Release) {
+    let Some(mut site) = WordPress::network(release) else {
+        return;
+    };
+    let folder = site.folder().join("words");
+    site.define("WP_LANG_DIR", &format!("'{}'", folder.display()));
+    for (locale, word) in [("de_DE_formal", "Ihr Name"), ("fr_FR", "Prénom")] {
+        site.install_language(locale, "mo", &json!({"Username: %s": format!("{word}: %s"), "[%s] Login Details": format!("[%s] {word}")}));
+    }
+    site.sql(&[
+        "DELETE FROM wp_sitemeta WHERE meta_key = 'WPLANG'",
+        "INSERT INTO wp_sitemeta (site_id, meta_key, meta_value) VALUES (1, 'WPLANG', 'de_DE_formal')",
+        "DELETE FROM wp_options WHERE option_name = 'WPLANG'",
+        "DELETE FROM wp_2_options WHERE option_name = 'WPLANG'",
+    ]);
+    let side = Side::by_side(site, &["/", SECOND]);
+    side.compare("/", &[case(0, "First", "nora", "")]);
+    side.compare(SECOND, &[case(1, "Second", "nora", "")]);
+    let subject = |index: usize| side.ours.mails()[index].header("Subject");
+    assert_eq!(
+        (subject(0), subject(2)),
+        (
+            "[First] Ihr Name".to_owned(),
+            "[Second] Ihr Name".to_owned()
+        )
+    );
+    side.site
+        .ask(SECOND, "set_options", json!([{"WPLANG": ""}]));
+    side.compare("/", &[case(2, "First", "nora", "fr_FR")]);
+    side.compare(SECOND, &[case(3, "Second", "nora", "")]);
+    assert_eq!(subject(6), "[Second] Login Details");
+    side.site
+        .ask(SECOND, "set_options", json!([{"WPLANG": "fr_FR"}]));
+    side.compare(
+        SECOND,
+        &[
+            case(4, "Second", "nora", ""),
+            case(5, "Second", "sue", "en_US"),
+            case(6, "Second", "max", "de_DE_formal"),
+        ],
     );
 }
 
