@@ -3,7 +3,7 @@
 /// The next text in single quotes, with what follows its closing quote; none when there is no whole one.
 ///
 /// Inside, only `\'` and `\\` mean something else than themselves.
-pub(crate) fn next_quoted(code: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+fn next_quoted(code: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let start = code.iter().position(|byte| *byte == b'\'')?;
     let mut text = Vec::new();
     let mut rest = code.get(start + 1..)?;

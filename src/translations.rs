@@ -1,13 +1,13 @@
 //! Sentences out of a site's language files: `<locale>.l10n.php` from WordPress 6.5 on, else `<locale>.mo`.
 //!
-//! The PHP file is never run: it is an array of quoted texts, and the one wanted is found by its key. What is missing,
+//! The PHP file is never run: it is an array of texts, and the one wanted is found by its key. What is missing,
 //! broken or empty falls back to the sentence that WordPress's own code carries. A key is what that code says in
 //! American English; for a long one its digest is enough to know it by.
 
-use crate::php_text;
 use crate::release::Release;
 use crate::text::hex;
 use crate::wp_config::Config;
+use crate::wp_config::lexer::{self, Kind, Token};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -102,49 +102,104 @@ impl<'a> Languages<'a> {
         } else {
             None
         };
-        php.map(Language::Php)
-            .or_else(|| file(".mo").map(Language::Mo))
+        php.map(|file| Language::php(&file))
+            .or_else(|| file(".mo").map(Language::mo))
     }
 }
 
-/// The file of one language.
-pub enum Language {
-    /// `.l10n.php`.
-    Php(Vec<u8>),
-    /// `.mo`.
+/// The sentences of one language.
+pub struct Language(Entries);
+
+enum Entries {
+    /// Key and text of every entry of a `.l10n.php`.
+    Php(Vec<(Vec<u8>, Vec<u8>)>),
+    /// A `.mo` as it is: it has tables to look into.
     Mo(Vec<u8>),
 }
 
 impl Language {
-    /// The translation of a sentence; `None` when the file does not have it.
+    fn php(file: &[u8]) -> Language {
+        Language(Entries::Php(pairs(&lexer::file(file))))
+    }
+
+    fn mo(file: Vec<u8>) -> Language {
+        Language(Entries::Mo(file))
+    }
+
+    /// The translation of a sentence; `None` when the file does not have it. Of two, the last rules, as in PHP.
     pub fn find(&self, key: Key) -> Option<String> {
-        let text = match self {
-            Language::Php(file) => in_php(file, key),
-            Language::Mo(file) => in_mo(file, key),
+        let text = match &self.0 {
+            Entries::Php(pairs) => {
+                let (_, text) = pairs.iter().rev().find(|(own, _)| key.is(own))?;
+                text
+            }
+            Entries::Mo(file) => in_mo(file, key)?,
         };
-        text.filter(|text| !text.is_empty())
+        // The forms for several things follow the one for a single one.
+        let text = text.split(|byte| *byte == 0).next()?;
+        (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
     }
 }
 
-/// The value behind the `'key' =>` that is meant, in a PHP array of single-quoted texts.
-fn in_php(file: &[u8], key: Key) -> Option<String> {
-    let mut rest = file;
-    loop {
-        let (text, after) = php_text::next_quoted(rest)?;
-        rest = after;
-        let Some(value) = after.trim_ascii_start().strip_prefix(b"=>") else {
+/// Every `'key' => 'text'` in PHP code.
+fn pairs(tokens: &[Token]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs = Vec::new();
+    let mut rest = tokens;
+    while let [_, next @ ..] = rest {
+        rest = next;
+        let Some((key, after)) = leading_text(rest) else {
             continue;
         };
-        if key.is(&text) {
-            let value = value.trim_ascii_start();
-            let (text, _) = php_text::next_quoted(value).filter(|_| value.starts_with(b"'"))?;
-            return Some(String::from_utf8_lossy(&text).into_owned());
+        rest = after;
+        if let [
+            Token {
+                kind: Kind::Op("=>"),
+                ..
+            },
+            value @ ..,
+        ] = after
+            && let Some((text, after)) = leading_text(value)
+        {
+            pairs.push((key, text));
+            rest = after;
         }
     }
+    pairs
 }
 
-/// The value of a key in a GNU gettext file of either byte order.
-fn in_mo(file: &[u8], key: Key) -> Option<String> {
+/// The text at the beginning, put together from its pieces (`'one' . "\0" . 'two'`), and what follows.
+fn leading_text(tokens: &[Token]) -> Option<(Vec<u8>, &[Token])> {
+    let [
+        Token {
+            kind: Kind::Text(text),
+            ..
+        },
+        rest @ ..,
+    ] = tokens
+    else {
+        return None;
+    };
+    let (mut text, mut rest) = (text.to_vec(), rest);
+    while let [
+        Token {
+            kind: Kind::Op("."),
+            ..
+        },
+        Token {
+            kind: Kind::Text(piece),
+            ..
+        },
+        after @ ..,
+    ] = rest
+    {
+        text.extend_from_slice(piece);
+        rest = after;
+    }
+    Some((text, rest))
+}
+
+/// The text of a key in a GNU gettext file of either byte order.
+fn in_mo(file: &[u8], key: Key) -> Option<&[u8]> {
     let bytes = |at: usize| file.get(at..at.checked_add(4)?)?.try_into().ok();
     let little = match bytes(0).map(u32::from_le_bytes)? {
         0x9504_12de => true,
@@ -160,15 +215,24 @@ fn in_mo(file: &[u8], key: Key) -> Option<String> {
         })
         .ok()
     };
+    if number(4)? != 0 {
+        return None;
+    }
     let (count, keys, values) = (number(8)?, number(12)?, number(16)?);
     let text = |table: usize, index: usize| {
         let entry = table.checked_add(index.checked_mul(8)?)?;
         let (length, start) = (number(entry)?, number(entry.checked_add(4)?)?);
         file.get(start..start.checked_add(length)?)
     };
-    let is_meant = |index: &usize| text(keys, *index).is_some_and(|text| key.is(text));
-    let index = (0..count.min(file.len() / 8)).find(is_meant)?;
-    Some(String::from_utf8_lossy(text(values, index)?).into_owned())
+    // A plural form may follow; WordPress knows the entry by the first one.
+    let first = |text: &'_ [u8]| {
+        text.split(|byte| *byte == 0)
+            .next()
+            .is_some_and(|text| key.is(text))
+    };
+    let is_meant = |index: &usize| text(keys, *index).is_some_and(first);
+    let index = (0..count.min(file.len() / 8)).rev().find(is_meant)?;
+    text(values, index)
 }
 
 #[cfg(test)]
@@ -251,6 +315,42 @@ mod tests {
     }
 
     #[test]
+    fn of_several_forms_the_first_is_meant_and_of_several_entries_the_last() {
+        let key = format!("{CONTEXT}\u{4}{MESSAGE}");
+        let plural = format!("{key}\0more");
+        let (old, new) = (Release::new(6, 4, 0), Release::new(6, 5, 0));
+        for pairs in [
+            vec![(plural.as_str(), "one\0more")],
+            vec![(key.as_str(), "one\0")],
+            vec![(key.as_str(), "no"), (key.as_str(), "one")],
+            vec![(MESSAGE, "no"), (key.as_str(), "one"), ("more", "no")],
+        ] {
+            let file = [("hu_HU.mo", mo(&pairs, true))];
+            assert_eq!(look(&file, old).as_deref(), Some("one"), "{pairs:?}");
+            assert_eq!(look(&file, new).as_deref(), Some("one"), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_php_file_may_be_written_in_any_of_phps_ways() {
+        const KEY: Key = Key::Text {
+            context: "a \"context\"",
+            message: "It's $5",
+        };
+        for array in [
+            r#"'a "context"' . "\x04" . 'It\'s $5' => 'one' . "\0" . 'more'"#,
+            r#""a \"context\"\4It's \$5" => "one\0more""#,
+            r#""a \"context\"\u{4}It's \$5" => "no", "a \"context\"\4It's \$5" => 'one'"#,
+            "# don't\n// trip /*\n\"a \\\"context\\\"\\4It's \\$5\" /* ' */ =>\n <<<'X'\n  one\n  X",
+        ] {
+            let file =
+                format!("<?php\nreturn array( 'messages' => array( 'x' => 'y', {array} ) );");
+            let found = Language::php(file.as_bytes()).find(KEY);
+            assert_eq!(found.as_deref(), Some("one"), "{file}");
+        }
+    }
+
+    #[test]
     fn broken_files_are_no_files() {
         let key = format!("{CONTEXT}\u{4}{MESSAGE}");
         let whole = mo(&[(&key, "%2$s %1$s")], true);
@@ -289,10 +389,10 @@ mod tests {
         let quoted = long.replace('\\', "\\\\").replace('\'', "\\'");
         let php = format!("<?php return ['messages'=>['a'=>'b','{quoted}'=>'Ein Satz']];");
         assert_eq!(
-            Language::Php(php.into_bytes()).find(key).as_deref(),
+            Language::php(php.as_bytes()).find(key).as_deref(),
             Some("Ein Satz")
         );
         let mo = mo(&[("a", "b"), (long, "Ein Satz")], true);
-        assert_eq!(Language::Mo(mo).find(key).as_deref(), Some("Ein Satz"));
+        assert_eq!(Language::mo(mo).find(key).as_deref(), Some("Ein Satz"));
     }
 }

@@ -9,7 +9,7 @@ mod db_host;
 mod error;
 mod evaluate;
 mod functions;
-mod lexer;
+pub(crate) mod lexer;
 mod mail_way;
 mod names;
 mod own;

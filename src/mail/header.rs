@@ -11,7 +11,7 @@ const LINE: usize = 63;
 const WORD: usize = 75;
 
 /// The value of a `Subject` header: one line, or several folded by CRLF and a blank. No byte of the text can end it:
-/// line breaks go away, as in WordPress.
+/// line breaks go away, and tabs turn into blanks, as in WordPress and in PHP's `mail()`.
 pub(super) fn subject(text: &str, charset: &str) -> String {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let text = text.trim_matches([' ', '\t', '\0', '\x0b']);
@@ -19,7 +19,7 @@ pub(super) fn subject(text: &str, charset: &str) -> String {
     let room = LINE.saturating_sub(8 + label.len());
     let odd = text.bytes().filter(|byte| must_be_encoded(*byte)).count();
     if odd == 0 && text.len() <= room {
-        return text.to_owned();
+        return text.replace('\t', " ");
     }
     // Other charsets are only a label: their sites, too, hand UTF-8 to the mailer, which then cuts anywhere.
     let units: Vec<&[u8]> = match charset.eq_ignore_ascii_case("utf-8") {

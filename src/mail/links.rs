@@ -46,17 +46,20 @@ impl Places<'_> {
     /// `home_url()`.
     pub(super) fn home(&self) -> String {
         match self.over {
-            Over::Https => https(self.home),
+            Over::Https => with_scheme("https", self.home),
             Over::Http | Over::HttpsLogin => self.home.to_owned(),
         }
     }
 
-    /// The host that mail comes from: that of the network's home address without `www.` and port.
+    /// The host that mail comes from: that of the network's home address without `www.` and port, spelt as there.
     pub(super) fn mail_host(&self) -> String {
         let of = |address: &str| {
             let host = url::Url::parse(address).ok()?.host_str()?.to_owned();
-            let bare = host.strip_prefix("www.").map(str::to_owned);
-            Some(bare.unwrap_or(host))
+            let (_, rest) = address.split_once("//")?;
+            let at = rest.to_ascii_lowercase().find(&host);
+            let spelt = at.and_then(|at| rest.get(at..at + host.len()));
+            let host = spelt.unwrap_or(&host);
+            Some(host.strip_prefix("www.").unwrap_or(host).to_owned())
         };
         let host = match self.network {
             Some((domain, _)) => of(&format!("http://{domain}/")),
@@ -72,22 +75,24 @@ impl Places<'_> {
 
     fn login_at(&self, folder: &str) -> String {
         let page = format!("{}/wp-login.php", folder.trim_end_matches('/'));
-        let secure = self.over != Over::Http || self.site_url.starts_with("https:");
-        if secure { https(&page) } else { http(&page) }
+        let own = self.site_url.split_once(':').map(|(scheme, _)| scheme);
+        let is_secure = own.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+        match self.over != Over::Http || is_secure {
+            true => with_scheme("https", &page),
+            false => with_scheme("http", &page),
+        }
     }
 }
 
-fn https(address: &str) -> String {
-    match address.strip_prefix("http:") {
-        Some(rest) => format!("https:{rest}"),
-        None => address.to_owned(),
-    }
-}
-
-fn http(address: &str) -> String {
-    match address.strip_prefix("https:") {
-        Some(rest) => format!("http:{rest}"),
-        None => address.to_owned(),
+/// `set_url_scheme()`.
+fn with_scheme(scheme: &str, address: &str) -> String {
+    let is_scheme = |text: &str| {
+        let name = text.strip_suffix(':').unwrap_or(text);
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    match address.split_once("//") {
+        Some((old, rest)) if is_scheme(old) => format!("{scheme}://{rest}"),
+        _ => address.to_owned(),
     }
 }
 
@@ -124,6 +129,8 @@ mod tests {
                 "https://a.test:81/wp-login.php",
             ),
             ("https://a.test", Over::Http, "https://a.test/wp-login.php"),
+            ("HTTPS://a.test", Over::Http, "https://a.test/wp-login.php"),
+            ("//a.test//wp", Over::Http, "http://a.test//wp/wp-login.php"),
         ] {
             let places = single(site_url, over);
             assert_eq!(places.login(), login);
@@ -169,7 +176,8 @@ mod tests {
     fn mail_comes_from_the_bare_host() {
         for (home, host) in [
             ("https://www.shop.example.org:8443/blog", "shop.example.org"),
-            ("http://WWW.Shop.example.org", "shop.example.org"),
+            ("http://www.Shop.example.org/Shop", "Shop.example.org"),
+            ("http://WWW.shop.example.org", "WWW.shop.example.org"),
             ("http://127.0.0.1:8080", "127.0.0.1"),
             ("http://müller.test", "xn--mller-kva.test"),
             ("no address", "localhost"),

@@ -31,10 +31,12 @@ fn addresses(message: &Message) -> Result<(Address, Address), Failure> {
     let parse = |text: &str| text.parse::<Address>().ok();
     let from = parse(&format!("wordpress@{}", message.host))
         .ok_or_else(|| Failure::permanent("the site's host is none that mail can come from"))?;
-    // The library would take a quoted or an international address; WordPress makes none, and sendmail reads this line.
+    // What WordPress takes for an address is plain text without blanks, quotes and commas. The library would take more, as
+    // quoted addresses, and less: it counts letters, where WordPress leaves that to the mail server.
     let to = Some(message.to.as_str())
         .filter(|to| crate::clean::is_email(to) && !to.contains(char::is_control))
-        .and_then(parse)
+        .and_then(|to| to.split_once('@'))
+        .map(|(user, domain)| Address::new_dangerous(user, domain))
         .ok_or_else(|| Failure::permanent("the address is none that mail can be sent to"))?;
     Ok((from, to))
 }
@@ -173,6 +175,28 @@ mod tests {
         );
         let odd = text(&message("a\0b"), Channel::EightBit);
         assert!(odd.contains("a") && !odd.contains("base64"), "{odd}");
+    }
+
+    #[test]
+    fn whom_wordpress_writes_to_is_written_to() {
+        let long = format!("{}@example.org", "j".repeat(80));
+        for to in [
+            "o'neill+x@example.org",
+            "j..doe.@example.org",
+            "{eve}=?`~#$*|/!%&@example.org",
+            "jane@xn--a.example.org",
+            long.as_str(),
+        ] {
+            let message = Message {
+                to: to.to_owned(),
+                ..message("x")
+            };
+            let text = text(&message, Channel::EightBit);
+            assert!(
+                text.starts_with(&format!("To: {to}\r\nSubject: ")),
+                "{text}"
+            );
+        }
     }
 
     #[test]

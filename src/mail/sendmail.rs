@@ -2,12 +2,15 @@
 //!
 //! No shell, and nothing of the mail in the arguments, which everybody on the machine can read. The command gets none
 //! of the request's environment: there are keys in it. What it prints goes nowhere: standard output is the answer to the
-//! webhook. A command that does not end in time is killed.
+//! webhook. A command that does not end in time is killed with all that it has started: behind a host's script that counts
+//! mails the real sendmail would go on, and the mail, sent again later, would leave twice.
 
 use super::mime::{self, Channel};
 use super::{Failure, Message};
 use crate::wp_config::SendmailCommand;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,7 +38,7 @@ pub(super) fn deliver(
         .and_then(|()| wait(&mut child, deadline));
     let Some(status) = status else {
         // Both can only fail when it has ended in the meantime.
-        let _ = child.kill();
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         let _ = child.wait();
         return Err(Failure::temporary(
             "the sendmail command did not end in time",
@@ -73,6 +76,7 @@ fn start(command: &SendmailCommand) -> io::Result<Child> {
         .env("PATH", PATH)
         .envs(kept)
         .current_dir("/")
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

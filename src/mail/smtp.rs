@@ -1,5 +1,8 @@
 //! A mail server: one connection, one mail, every step with what is left of the time.
 //!
+//! The library keeps time for each read, which a server that sends byte by byte stretches for ever, and the system none for
+//! looking up names: so the talk is held in a thread of its own, which nobody waits for any longer than the mail may take.
+//!
 //! Certificates are always verified. A login is never sent over an open line, unless the server is this very machine.
 
 use super::mime::{self, Channel};
@@ -10,11 +13,17 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{
     Certificate, CertificateStore, SmtpConnection, TlsParameters,
 };
-use lettre::transport::smtp::extension::{ClientId, Extension};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// What a thread needs for TLS.
+const STACK: usize = 1 << 20;
 
 pub(super) fn deliver(
     message: &Message,
@@ -22,12 +31,45 @@ pub(super) fn deliver(
     roots: Option<&Path>,
     deadline: Instant,
 ) -> Result<(), Failure> {
-    let envelope = mime::envelope(message)?;
-    let own_name = ClientId::Domain(message.host.clone());
-    let mut connection = connect(server, roots, &own_name, deadline)?;
+    let (tell, told) = mpsc::channel();
+    let own = (message.clone(), server.clone(), roots.map(PathBuf::from));
+    let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let (message, server, roots) = own;
+        // Nobody may be listening any more.
+        let _ = tell.send(talk(&message, &server, roots.as_deref(), deadline));
+    });
+    match thread {
+        Ok(_) => told.recv_timeout(left(deadline)?).map_err(|_| late())?,
+        // The account has reached its process limit: then the time limits of the single steps must do.
+        Err(_) => talk(message, server, roots, deadline),
+    }
+}
+
+fn talk(
+    message: &Message,
+    server: &SmtpServer,
+    roots: Option<&Path>,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let mut connection = connect(server, roots, &own_name(&message.host), deadline)?;
     if let Some(login) = server.login() {
         log_in(&mut connection, login, deadline)?;
     }
+    hand_over(&mut connection, message, deadline)?;
+    // The mail is theirs now: a farewell that fails changes nothing.
+    if limit(&mut connection, deadline).is_ok() {
+        let _ = connection.quit();
+    }
+    Ok(())
+}
+
+/// Envelope and mail, one step after another: none is begun when time is up, because the mail is then sent again.
+fn hand_over(
+    connection: &mut SmtpConnection,
+    message: &Message,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let envelope = mime::envelope(message)?;
     let channel = match connection
         .server_info()
         .supports_feature(Extension::EightBitMime)
@@ -36,15 +78,31 @@ pub(super) fn deliver(
         false => Channel::SevenBit,
     };
     let mail = mime::bytes(message, channel)?;
-    limit(&mut connection, deadline)?;
-    connection
-        .send(&envelope, &mail)
-        .map_err(|error| not_taken(&error))?;
-    // The mail is theirs now: a farewell that fails changes nothing.
-    if limit(&mut connection, deadline).is_ok() {
-        let _ = connection.quit();
+    let parameters = match mail.is_ascii() {
+        true => Vec::new(),
+        false => vec![MailParameter::Body(MailBodyParameter::EightBitMime)],
+    };
+    let mut commands = vec![Mail::new(envelope.from().cloned(), parameters).to_string()];
+    let recipients = envelope.to().iter();
+    commands.extend(recipients.map(|to| Rcpt::new(to.clone(), Vec::new()).to_string()));
+    commands.push(Data.to_string());
+    for command in commands {
+        limit(connection, deadline)?;
+        connection
+            .command(command)
+            .map_err(|error| not_taken(&error))?;
     }
-    Ok(())
+    limit(connection, deadline)?;
+    let taken = connection.message(&mail);
+    taken.map(|_| ()).map_err(|error| not_taken(&error))
+}
+
+/// What we call ourselves: a site that is reached by its number says so in brackets.
+fn own_name(host: &str) -> ClientId {
+    match host.parse::<Ipv4Addr>() {
+        Ok(address) => ClientId::Ipv4(address),
+        Err(_) => ClientId::Domain(host.to_owned()),
+    }
 }
 
 /// A connection that is protected as it has to be.
@@ -147,9 +205,13 @@ fn limit(connection: &mut SmtpConnection, deadline: Instant) -> Result<(), Failu
 fn left(deadline: Instant) -> Result<Duration, Failure> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Failure::temporary("the mail server did not answer in time"));
+        return Err(late());
     }
     Ok(left)
+}
+
+fn late() -> Failure {
+    Failure::temporary("the mail server did not answer in time")
 }
 
 /// What went wrong: by its status or kind, without the server's own words, which may name anybody.

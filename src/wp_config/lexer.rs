@@ -10,13 +10,13 @@ const MAX_TEMPLATE_DEPTH: u32 = 8;
 
 /// One token and the line it starts on.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) line: u32,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) line: u32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `$name`, without the `$`.
     Variable(Rc<str>),
     /// A keyword, function, constant or class; backslashes inside are kept, a leading one is not.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Text(Vec<u8>),
     Code(Vec<Token>),
 }
@@ -53,7 +53,7 @@ const OPERATORS: [&str; 65] = [
 ];
 
 /// Tokens of a whole file, which starts outside PHP.
-pub(super) fn file(text: &[u8]) -> Vec<Token> {
+pub(crate) fn file(text: &[u8]) -> Vec<Token> {
     let mut lexer = Lexer::new(text, 1, 0);
     lexer.html();
     lexer.code(Until::EndOfText)

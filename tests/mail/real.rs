@@ -39,6 +39,8 @@ on_every_release! {
     our_mails_are_those_of_wordpress
     a_german_site_speaks_german_and_spells_names_so
     a_network_sends_people_to_its_own_page
+    a_network_speaks_its_language_unless_a_site_has_its_own
+    links_and_sender_follow_the_sites_addresses
     the_link_lets_a_new_user_in
 }
 
@@ -151,10 +153,34 @@ fn masked(mail: &Mail) -> Vec<String> {
             None => line.to_owned(),
         },
     };
+    let text = match mail.text.split_once("quoted-printable\n\n") {
+        Some((head, body)) => format!("{head}quoted-printable\n\n{}", unquoted(body)),
+        None => mail.text.clone(),
+    };
     [mail.arguments.clone()]
         .into_iter()
-        .chain(mail.text.split('\n').map(line))
+        .chain(text.split('\n').map(line))
         .collect()
+}
+
+/// A quoted-printable body as it was: WordPress's mailer quotes line breaks too.
+fn unquoted(body: &str) -> String {
+    let body = body.replace("=\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = body.trim_end().as_bytes();
+    while let [first, after @ ..] = rest {
+        let (byte, after) = match (first, after) {
+            (b'=', [high, low, after @ ..]) => {
+                let digits = [*high, *low];
+                let digits = std::str::from_utf8(&digits).unwrap();
+                (u8::from_str_radix(digits, 16).unwrap(), after)
+            }
+            _ => (*first, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn case(index: usize, site_name: &str, login: &str, locale: &str) -> Value {
@@ -181,7 +207,19 @@ fn site_names() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    names.extend([30, 31, 32].map(|length| "a".repeat(length)));
+    names.extend([30, 31, 32, 990, 1000].map(|length| "a".repeat(length)));
+    names.extend(["long name, ", "é und ü = ", "🎉日 "].map(|part| part.repeat(120)));
+    names.extend(
+        [
+            "Tab\there",
+            "  blanks  ",
+            "=?UTF-8?Q?x=0D=0ABcc:_eve@evil.test?=",
+            "a\r\nBcc: eve@evil.test",
+            "a\u{7f}b\u{1}c",
+            "\"Eve, <eve@evil.test>\", 'x'",
+        ]
+        .map(str::to_owned),
+    );
     names.extend(
         (45..50).map(|length| format!("{}é🎉é{}", "a".repeat(length - 12), "b".repeat(60))),
     );
@@ -272,6 +310,93 @@ fn a_network_sends_people_to_its_own_page(release: Release) {
         link.starts_with("http://shop.example.test/wp-login.php?"),
         "{link}"
     );
+}
+
+fn a_network_speaks_its_language_unless_a_site_has_its_own(release: Release) {
+    let Some(mut site) = WordPress::network(release) else {
+        return;
+    };
+    let folder = site.folder().join("words");
+    site.define("WP_LANG_DIR", &format!("'{}'", folder.display()));
+    for (locale, word) in [("de_DE_formal", "Ihr Name"), ("fr_FR", "Prénom")] {
+        site.install_language(locale, "mo", &json!({"Username: %s": format!("{word}: %s"), "[%s] Login Details": format!("[%s] {word}")}));
+    }
+    site.sql(&[
+        "DELETE FROM wp_sitemeta WHERE meta_key = 'WPLANG'",
+        "INSERT INTO wp_sitemeta (site_id, meta_key, meta_value) VALUES (1, 'WPLANG', 'de_DE_formal')",
+        "DELETE FROM wp_options WHERE option_name = 'WPLANG'",
+        "DELETE FROM wp_2_options WHERE option_name = 'WPLANG'",
+    ]);
+    let side = Side::by_side(site, &["/", SECOND]);
+    side.compare("/", &[case(0, "First", "nora", "")]);
+    side.compare(SECOND, &[case(1, "Second", "nora", "")]);
+    let subject = |index: usize| side.ours.mails()[index].header("Subject");
+    assert_eq!(
+        (subject(0), subject(2)),
+        (
+            "[First] Ihr Name".to_owned(),
+            "[Second] Ihr Name".to_owned()
+        )
+    );
+    side.site
+        .ask(SECOND, "set_options", json!([{"WPLANG": ""}]));
+    side.compare("/", &[case(2, "First", "nora", "fr_FR")]);
+    side.compare(SECOND, &[case(3, "Second", "nora", "")]);
+    assert_eq!(subject(6), "[Second] Login Details");
+    side.site
+        .ask(SECOND, "set_options", json!([{"WPLANG": "fr_FR"}]));
+    side.compare(
+        SECOND,
+        &[
+            case(4, "Second", "nora", ""),
+            case(5, "Second", "sue", "en_US"),
+            case(6, "Second", "max", "de_DE_formal"),
+        ],
+    );
+}
+
+fn links_and_sender_follow_the_sites_addresses(release: Release) {
+    let Some(site) = WordPress::single(release) else {
+        return;
+    };
+    let mut side = Side::by_side(site, &["/"]);
+    let addresses = [
+        (
+            "http://shop.example.test:8080/wp",
+            "http://shop.example.test:8080",
+        ),
+        (
+            "https://www.shop.example.test",
+            "https://www.shop.example.test/blog",
+        ),
+        ("https://a.test/wp", "http://b.test"),
+        ("http://a.test", "https://www.b.test:8443"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        (
+            "http://Shop.Example.test/WP/",
+            "http://WWW.Shop.Example.test/",
+        ),
+        (
+            "http://shop.example.test",
+            "http://www.www.shop.example.test",
+        ),
+    ];
+    let compare = |side: &Side, index: usize| {
+        let (siteurl, home) = addresses[index % addresses.len()];
+        side.site.ask(
+            "/",
+            "set_options",
+            json!([{"siteurl": siteurl, "home": home}]),
+        );
+        side.compare("/", &[case(index, home, &format!("nora {index}+@"), "")]);
+    };
+    for index in 0..7 {
+        compare(&side, index);
+    }
+    side.site.define("FORCE_SSL_ADMIN", "true");
+    for index in [7, 9, 11] {
+        compare(&side, index);
+    }
 }
 
 /// PHP's own web server in front of a site; it ends when dropped.

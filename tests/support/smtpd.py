@@ -2,8 +2,8 @@
 
 python3 smtpd.py [--tls CERTIFICATE KEY] [--implicit] [--login NAME PASSWORD] [--host ADDRESS] [--no-8bit]
 
-The first line is the port. It takes no mail for nobody@… (550) and none just now for later@… (451), and ends when its
-standard input does.
+The first line is the port. It takes no mail for nobody@… (550), none just now for later@… (451), and for grey@… only when
+asked again. It ends when its standard input does.
 """
 
 import argparse
@@ -15,6 +15,9 @@ import sys
 from aiosmtpd.smtp import SMTP, AuthResult
 
 
+seen = set()
+
+
 class Handler:
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
@@ -23,7 +26,8 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
         if address.startswith("nobody@"):
             return "550 no such user"
-        if address.startswith("later@"):
+        if address.startswith("later@") or address.startswith("grey@") and address not in seen:
+            seen.add(address)
             return "451 try again later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
