@@ -20,8 +20,9 @@ use crate::webhook::Webhook;
 const WINDOW: Millis = 62_000;
 /// How long the worker is believed to live without a sign of it.
 const WORKER: Millis = 20_000;
-/// What is due within this time is worth a worker, who lives a little longer.
-pub const SOON: Millis = 45_000;
+/// What is due within this time is worth a worker: the calls of the next minute, the end of a pause that Bento asks for, the
+/// second and the third attempt.
+pub const SOON: Millis = 150_000;
 /// The list of tags is asked for at most once in this time.
 const TAGS: Millis = 60_000;
 /// How often a webhook is stored again after a deadlock.

@@ -1,9 +1,10 @@
 //! The worker that a webhook starts beside its answer.
 
 use super::{
-    KEY, LEASES_RUN_OUT, NORA, PATIENCE, SUE, Stage, by_query, crowd, result, stage,
+    KEY, LEASES_RUN_OUT, NORA, PATIENCE, SUE, Stage, TIME_PASSES, by_query, crowd, result, stage,
     stage_that_keeps_all, target, until, webhook,
 };
+use crate::support::bento::{Fault, Script};
 use crate::support::cgi::Request;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -208,4 +209,47 @@ fn what_one_worker_cannot_finish_the_next_one_does() {
     );
     let users = "SELECT COUNT(*) FROM wp_users WHERE user_email LIKE 'crowd%'";
     assert_eq!(stage.value(users), "56");
+}
+
+/// There is no cron and no other webhook: when the calls of this minute are used up, somebody waits for the next one.
+#[test]
+fn who_waits_for_calls_is_not_left_alone() {
+    let (mut stage, people) = crowd(6);
+    stage.site.define("BENTO_WEBHOOKS_CONCURRENCY", "0");
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "4");
+    for person in &people[1..] {
+        assert_eq!(stage.run("add", person).result(), "queued");
+    }
+    stage.program.run(&on_its_own(webhook("add", &people[0])));
+    for calls in [2, 4, 6] {
+        stage.await_calls(calls);
+        until("the worker's rest", || {
+            stage.value("SELECT COUNT(*) FROM wp_bento_webhooks_inbox WHERE lease > 0") == "0"
+        });
+        stage.site.sql(&TIME_PASSES);
+    }
+    until("the end of all work", || stage.rows_kept() == "0");
+    until("the end of the worker", || workers(&stage).is_empty());
+}
+
+/// The same for a row that waits for its next attempt.
+#[test]
+fn who_waits_for_a_second_attempt_is_not_left_alone() {
+    let stage = stage();
+    let broken = Script::always(Fault::status(500, "{}"));
+    stage.bento.world().scripts.push(broken);
+    let answer = stage.program.run(&on_its_own(webhook("update_tags", SUE)));
+    assert_eq!(answer.result(), "queued", "{answer}");
+    let worker = "SELECT COUNT(*) FROM wp_bento_webhooks_state WHERE worker > 0";
+    for attempt in ["1", "2"] {
+        until("the end of an attempt", || {
+            stage.value("SELECT attempts * (lease = 0) FROM wp_bento_webhooks_inbox") == attempt
+        });
+        assert_eq!(stage.value(worker), "1", "after attempt {attempt}");
+        assert_eq!(workers(&stage).len(), 1, "after attempt {attempt}");
+        stage.site.sql(&TIME_PASSES);
+    }
+    // Ten minutes are too long to wait for.
+    until("the end of the worker", || workers(&stage).is_empty());
+    assert_eq!(stage.value(worker), "0");
 }
