@@ -9,7 +9,7 @@
 //! Behind the door the inbox is read by `SELECT … INTO`, as it was when the door had been passed. `SET @n = (SELECT …)` would
 //! lock every row that it reads: the door would stand still until each transaction that ends a row has been committed.
 
-use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
+use super::inbox::{COLUMNS, FREE, LEASE, NOW, forgotten, lease, task};
 use super::{Forgive, OwnTables, Reply, Site, Statement, number_column};
 use crate::echo::KeyPlace;
 use crate::inbox::{Lease, Mark, Millis, Task, Token};
@@ -279,8 +279,9 @@ impl Site<'_> {
     pub(super) fn looking_around(&self) -> Statement {
         let (inbox, state) = (&self.tables.inbox, &self.tables.state);
         let sql = format!(
-            "SELECT worker <= {NOW} AND EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= {NOW} + {SOON} AND lease <= {NOW}) \
-             AS deserted FROM `{state}` WHERE id = 1"
+            "SELECT worker <= {NOW} AND EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= {NOW} + {SOON} AND lease <= {NOW} \
+             OR {}) AS deserted FROM `{state}` WHERE id = 1",
+            forgotten(NOW)
         );
         Statement::forgiving(sql, Forgive::Afterwards)
     }
@@ -294,14 +295,18 @@ impl Site<'_> {
     /// Takes the worker's place for a process that is about to start, if it is free and there is something to do within
     /// `horizon`.
     pub fn hire(&mut self, token: Token, horizon: Millis) -> Result<bool, Trouble> {
-        let state = &self.tables.state;
+        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
         let statements = [
             "BEGIN".into(),
             format!("SELECT worker INTO @worker FROM `{state}` WHERE id = 1 FOR UPDATE").into(),
             format!("SET @now = {NOW}").into(),
-            self.seeing_next(),
             format!(
-                "UPDATE `{state}` SET worker = @now + {WORKER}, hired = X'{}' WHERE id = 1 AND @worker <= @now AND @next <= @now + {horizon}",
+                "SELECT COUNT(*) INTO @work FROM `{inbox}` WHERE buried = 0 AND GREATEST(due, lease) <= @now + {horizon} OR {}",
+                forgotten("@now")
+            )
+            .into(),
+            format!(
+                "UPDATE `{state}` SET worker = @now + {WORKER}, hired = X'{}' WHERE id = 1 AND @worker <= @now AND @work > 0",
                 token.hex()
             )
             .into(),
@@ -357,7 +362,7 @@ impl Site<'_> {
                  ORDER BY due, id LIMIT 1"
             )
             .into(),
-            self.seeing_next(),
+            format!("SELECT MIN(GREATEST(due, lease)) INTO @next FROM `{inbox}` WHERE buried = 0").into(),
             "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
             // A late worker may be ending the row that was seen.
             format!(
@@ -393,13 +398,6 @@ impl Site<'_> {
             next if next > now + horizon => Turn::Nothing,
             next => Turn::Wait(next.saturating_sub(now)),
         })
-    }
-
-    /// Sets `@next` to the moment at which the next row may be worked on.
-    fn seeing_next(&self) -> Statement {
-        let inbox = &self.tables.inbox;
-        format!("SELECT MIN(GREATEST(due, lease)) INTO @next FROM `{inbox}` WHERE buried = 0")
-            .into()
     }
 
     /// A visit that must not be left half-way: again after a deadlock, and rolled back when it fails.
