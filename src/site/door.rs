@@ -12,7 +12,7 @@
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, forgotten, lease, task};
 use super::{Forgive, OwnTables, Reply, Site, Statement, number_column};
 use crate::echo::KeyPlace;
-use crate::inbox::{Lease, Mark, Millis, Task, Token};
+use crate::inbox::{Lease, Mark, Millis, Task, Token, schedule};
 use crate::outcome::Trouble;
 use crate::webhook::Webhook;
 
@@ -178,9 +178,8 @@ impl Site<'_> {
         statements.extend([
             format!("SELECT @door AND @free AND {} INTO @may", few("@now")).into(),
             format!(
-                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = attempts + 1 \
-                 WHERE id = @id AND lease <= @now AND @may",
-                token.hex(),
+                "UPDATE `{inbox}` SET {}, live = 1 WHERE id = @id AND lease <= @now AND @may",
+                taken(token),
             )
             .into(),
             "SET @claimed = ROW_COUNT()".into(),
@@ -366,8 +365,8 @@ impl Site<'_> {
             "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
             // A late worker may be ending the row that was seen.
             format!(
-                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 0, attempts = attempts + 1 WHERE id = @pick AND {due}",
-                token.hex()
+                "UPDATE `{inbox}` SET {}, live = 0 WHERE id = @pick AND {due}",
+                taken(token)
             )
             .into(),
             "SET @pick = IF(ROW_COUNT() = 1, @pick, NULL)".into(),
@@ -409,6 +408,18 @@ impl Site<'_> {
             Ok(replies)
         })
     }
+}
+
+/// What a claim changes. Who is killed cannot say when the row is to be tried again, so that is said before.
+fn taken(token: Token) -> String {
+    let waits: Vec<String> = schedule().iter().map(u64::to_string).collect();
+    // Assignments are made from left to right.
+    format!(
+        "token = X'{}', lease = @now + {LEASE}, attempts = attempts + 1, due = @now + 1000 * ELT(LEAST(attempts, {}), {})",
+        token.hex(),
+        waits.len(),
+        waits.join(", ")
+    )
 }
 
 /// The list of calls with one more, now, and without the oldest.
