@@ -10,6 +10,7 @@ use crate::inbox::{self, Errand, Fate, Lease, Millis, Next, Task, Token};
 use crate::outcome::{Outcome, Trouble};
 use crate::site::{LogRow, SOON, Share, Site, Turn, Whereabouts};
 use crate::webhook::Webhook;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 /// How long a worker lives.
@@ -118,7 +119,16 @@ pub fn work(
             deadline: Instant::now(),
         };
         visit.check()?;
-        if shift.run(&mut visit)? == Rest::Due {
+        let rest = match panic::catch_unwind(AssertUnwindSafe(|| shift.run(&mut visit))) {
+            Ok(rest) => rest?,
+            // A bug in one row must not keep the others waiting; the connection may be in the middle of an answer.
+            Err(_) => {
+                site = Site::connect(&config)?;
+                site.place(&Whereabouts::Number(number))?;
+                Rest::Due
+            }
+        };
+        if rest == Rest::Due {
             site.dismiss(shift.token)?;
             start::worker(&mut site, &config, &place);
         }
