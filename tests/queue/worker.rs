@@ -38,7 +38,12 @@ fn workers(stage: &Stage) -> Vec<(PathBuf, String)> {
 }
 
 /// Nothing that happens to the web server's process reaches it, and no server waits for it.
-fn assert_on_its_own(process: &Path) {
+fn assert_on_its_own(process: &Path, foreign: &Path) {
+    let open = fs::read_dir(process.join("fd")).unwrap().flatten();
+    let open: Vec<PathBuf> = open
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .collect();
+    assert!(!open.iter().any(|open| open == foreign), "{open:?}");
     for descriptor in ["0", "1", "2"] {
         let open = fs::read_link(process.join("fd").join(descriptor)).unwrap();
         assert_eq!(open, Path::new("/dev/null"), "descriptor {descriptor}");
@@ -56,8 +61,12 @@ fn async_is_answered_at_once_and_done_beside_the_answer() {
     stage.bento.world().latency = Duration::from_millis(1500);
     let address = format!("{}&async=true", target("update_tags"));
     let request = Request::post(&address, &json!({"id": SUE}).to_string());
-    let request = on_its_own(request.header("X-Bento-Webhooks-Key", KEY));
-    let answer = stage.program.run(&request);
+    let mut request = on_its_own(request.header("X-Bento-Webhooks-Key", KEY));
+    // A web server that leaves a descriptor of its own open.
+    let foreign = stage.site.folder().join("server.log");
+    let script = format!("exec 7>'{}'; exec \"$0\"", foreign.display());
+    request.arguments = vec!["-c".into(), script.into(), stage.program.binary().into()];
+    let answer = stage.program.started_by("/bin/sh").run(&request);
     assert_eq!(answer.result(), "queued", "{answer}");
     assert_eq!(stage.difference(), "", "answered before the work was done");
     stage.await_calls(1);
@@ -67,7 +76,7 @@ fn async_is_answered_at_once_and_done_beside_the_answer() {
     for secret in [KEY, "GATEWAY_INTERFACE", "REQUEST_METHOD", "access_key"] {
         assert!(!told.contains(secret), "{secret} in {told}");
     }
-    assert_on_its_own(process);
+    assert_on_its_own(process, &foreign);
     until("the tags", || stage.tags(3) == r#"a:1:{i:0;s:3:"VIP";}"#);
     until("the end of the worker", || workers(&stage).is_empty());
     assert_eq!(stage.rows_kept(), "0");
