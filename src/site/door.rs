@@ -141,7 +141,7 @@ impl Site<'_> {
                 _ if at > 0 => return Ok(Stored::Waiting(Why::Asked)),
                 Trouble::Database {
                     transient: true, ..
-                } if attempt < TRIES => attempt += 1,
+                } if attempt < TRIES && self.has_time() => attempt += 1,
                 trouble => return Err(trouble),
             }
         };
