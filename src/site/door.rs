@@ -3,8 +3,9 @@
 //! The door is one row of our own table, locked by `SELECT … FOR UPDATE`. Behind it, the rows that are being worked on can
 //! be counted and the calls of the last minute are known exactly, over all processes and web servers of the site. The calls
 //! are the moments of the last N, six bytes each, oldest first: another one is free when the oldest lies outside of the
-//! window, so never more than N fall into any minute. A packet holds the whole visit, so the door is shut again within a
-//! round trip.
+//! window, so never more than N fall into any minute. Before them stand the last N/2 that were made for what was kept, under
+//! the same rule: the other half is left to webhooks whose senders wait. A packet holds the whole visit, so the door is shut
+//! again within a round trip.
 //!
 //! Behind the door the inbox is read by `SELECT … INTO`, as it was when the door had been passed. `SET @n = (SELECT …)` would
 //! lock every row that it reads: the door would stand still until each transaction that ends a row has been committed.
@@ -42,18 +43,16 @@ pub struct Limits {
 pub enum Share {
     /// A webhook whose sender waits: all of them.
     Live,
-    /// What has been kept: one half.
+    /// What has been kept: one half at most.
     Kept,
 }
 
-impl Share {
-    /// How many calls of the last minute there may be, the new one included.
-    fn of(self, calls: u32) -> u32 {
-        match self {
-            Share::Live => calls,
-            Share::Kept => (calls / 2).max(1),
-        }
-    }
+/// Bytes of one moment in the lists of calls.
+const STAMP: u32 = 6;
+
+/// Bytes of the list of calls for what was kept, which comes first, and of the list of all calls.
+fn lists(calls: u32) -> (u32, u32) {
+    (STAMP * (calls / 2).max(1), STAMP * calls)
 }
 
 /// Which call is to be made.
@@ -184,8 +183,9 @@ impl Site<'_> {
             .into(),
             "SET @claimed = ROW_COUNT()".into(),
             format!(
-                "UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = @door",
-                keyed(key)
+                "UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {}, calls) WHERE id = @door",
+                keyed(key),
+                called(limits.calls, Share::Live)
             )
             .into(),
             format!(
@@ -210,12 +210,20 @@ impl Site<'_> {
         ]
     }
 
-    /// Steps in: `@now`, `@calls` as a list of full length, `@hired`, `@free` and the moment `@opens` at which a call becomes
+    /// Steps in: `@now`, `@calls` as lists of full length, `@hired`, `@free` and the moment `@opens` at which a call becomes
     /// free. One SET for each, because the expressions of one SET see the values from before it. The door is row 1; nobody
     /// waits before a row that is not there.
     fn opening(&self, door: &str, calls: u32, share: Share) -> Vec<Statement> {
-        let length = 6 * calls;
-        let first = 6 * (calls - share.of(calls)) + 1;
+        let (kept, all) = lists(calls);
+        let length = kept + all;
+        let oldest = |before: u32| {
+            let stamp = format!("SUBSTR(@calls, {}, {STAMP})", before + 1);
+            format!("CAST(CONV(HEX({stamp}), 16, 10) AS UNSIGNED)")
+        };
+        let oldest = match share {
+            Share::Live => oldest(kept),
+            Share::Kept => format!("GREATEST({}, {})", oldest(0), oldest(kept)),
+        };
         vec![
             "BEGIN".into(),
             format!(
@@ -225,7 +233,7 @@ impl Site<'_> {
             .into(),
             format!("SET @now = {NOW}").into(),
             format!("SET @calls = RIGHT(CONCAT(REPEAT(X'00', {length}), @calls), {length})").into(),
-            format!("SET @opens = GREATEST(@paused, CAST(CONV(HEX(SUBSTR(@calls, {first}, 6)), 16, 10) AS UNSIGNED) + {WINDOW})").into(),
+            format!("SET @opens = GREATEST(@paused, {oldest} + {WINDOW})").into(),
             "SET @free = (@opens <= @now)".into(),
         ]
     }
@@ -245,8 +253,9 @@ impl Site<'_> {
         };
         statements.extend([
             format!(
-                "UPDATE `{}` SET calls = {CALLED}{set} WHERE id = 1 AND @free{only}",
-                self.tables.state
+                "UPDATE `{}` SET calls = {}{set} WHERE id = 1 AND @free{only}",
+                self.tables.state,
+                called(calls, share)
             )
             .into(),
             "SELECT ROW_COUNT() AS granted, @now AS moment".into(),
@@ -371,8 +380,9 @@ impl Site<'_> {
             .into(),
             "SET @pick = IF(ROW_COUNT() = 1, @pick, NULL)".into(),
             format!(
-                "UPDATE `{state}` SET calls = IF(@pick AND @calling, {CALLED}, calls), worked = @now, \
-                 worker = IF(@pick IS NULL AND (@next IS NULL OR @next > @now + {horizon}), 0, @now + {WORKER}) WHERE id = 1 AND @mine"
+                "UPDATE `{state}` SET calls = IF(@pick AND @calling, {}, calls), worked = @now, \
+                 worker = IF(@pick IS NULL AND (@next IS NULL OR @next > @now + {horizon}), 0, @now + {WORKER}) WHERE id = 1 AND @mine",
+                called(calls, Share::Kept)
             )
             .into(),
             format!(
@@ -422,8 +432,17 @@ fn taken(token: Token) -> String {
     )
 }
 
-/// The list of calls with one more, now, and without the oldest.
-const CALLED: &str = "CONCAT(SUBSTR(@calls, 7), UNHEX(LPAD(HEX(@now), 12, '0')))";
+/// The lists of calls with one more, now, and without the oldest.
+fn called(calls: u32, share: Share) -> String {
+    const NOW: &str = "UNHEX(LPAD(HEX(@now), 12, '0'))";
+    let (kept, _) = lists(calls);
+    let others = STAMP + 1;
+    let first = match share {
+        Share::Live => format!("LEFT(@calls, {kept})"),
+        Share::Kept => format!("SUBSTR(@calls, {others}, {}), {NOW}", kept - STAMP),
+    };
+    format!("CONCAT({first}, SUBSTR(@calls, {}), {NOW})", kept + others)
+}
 
 /// Column `keyed`: where the key of the last webhook was; 0 for nowhere yet.
 pub(super) fn keyed(key: KeyPlace) -> u8 {
@@ -433,15 +452,17 @@ pub(super) fn keyed(key: KeyPlace) -> u8 {
     }
 }
 
-/// How many calls of the list still count.
-pub(super) fn recent(list: &[u8], now: Millis) -> u32 {
+/// How many of the calls that are allowed in a minute still count.
+pub(super) fn recent(lists: &[u8], calls: u32, now: Millis) -> u32 {
     let moment = |stamp: &[u8]| {
         stamp
             .iter()
             .fold(0, |moment: u64, byte| moment << 8 | u64::from(*byte))
     };
-    let recent = list
-        .chunks(6)
+    let calls = usize::try_from(calls).unwrap_or(usize::MAX);
+    let recent = lists
+        .rchunks(6)
+        .take(calls)
         .filter(|stamp| moment(stamp) + WINDOW > now)
         .count();
     u32::try_from(recent).unwrap_or(u32::MAX)

@@ -353,7 +353,7 @@ impl Site<'_> {
             oldest: (number("oldest") > 0).then(|| now.saturating_sub(number("oldest"))),
             calls_left: match moment("paused") > now {
                 true => 0,
-                false => calls.saturating_sub(super::door::recent(&list, now)),
+                false => calls.saturating_sub(super::door::recent(&list, calls, now)),
             },
             worker: moment("worker") > now,
             last_worked: (moment("worked") > 0).then(|| now.saturating_sub(moment("worked"))),
