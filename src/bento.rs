@@ -420,9 +420,11 @@ fn refused(response: &Response<Body>) -> Trouble {
 
 /// Seconds in a `Retry-After`: a number, or a date like `Wed, 21 Oct 2026 07:28:00 GMT`.
 fn wait(text: &str, now: Clock) -> Option<u32> {
-    match text.parse() {
-        Ok(seconds) => Some(seconds),
-        Err(_) => Some(Clock::from_http_date(text)?.seconds_since(&now)),
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match is_number {
+        // What is beyond every number is long.
+        true => Some(text.parse().unwrap_or(u32::MAX)),
+        false => Some(Clock::from_http_date(text)?.seconds_since(&now)),
     }
 }
 
@@ -516,6 +518,34 @@ mod tests {
             user_email: Some(""),
         };
         assert!(!is_sought(&found, &sought));
+    }
+
+    #[test]
+    fn a_wait_is_a_number_of_seconds_or_a_date() {
+        let now = Clock::from_millis(1_709_210_096_000);
+        let table = [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", Some(u32::MAX)),
+            ("99999999999999999999999999", Some(u32::MAX)),
+            ("Thu, 29 Feb 2024 12:35:06 GMT", Some(10)),
+            ("Thursday, 29-Feb-24 12:35:06 GMT", Some(10)),
+            ("Thu Feb 29 12:35:06 2024", Some(10)),
+            ("Fri Mar  1 12:34:56 2024", Some(86_400)),
+            ("Thu, 29 Feb 2024 12:34:00 GMT", Some(0)),
+            ("", None),
+            ("-7", None),
+            ("+7", None),
+            ("7.5", None),
+            ("7 seconds", None),
+            ("soon", None),
+            ("Thu, 31 Feb 2024 12:35:06 GMT", None),
+            ("٧", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(wait(text, now), seconds, "{text}");
+        }
     }
 
     #[test]

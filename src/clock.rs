@@ -37,16 +37,27 @@ impl Clock {
         }
     }
 
-    /// The moment in a date of HTTP, `Wed, 21 Oct 2026 07:28:00 GMT`.
+    /// The moment in a date of HTTP: `Wed, 21 Oct 2026 07:28:00 GMT`, or one of the two older forms,
+    /// `Wednesday, 21-Oct-26 07:28:00 GMT` and `Wed Oct 21 07:28:00 2026`.
     pub fn from_http_date(text: &str) -> Option<Clock> {
-        let words: Vec<&str> = text.split([' ', ':']).collect();
-        let [_, day, month, year, hour, minute, second, "GMT"] = words.as_slice() else {
+        let words: Vec<&str> = text
+            .split([' ', ':', '-'])
+            .filter(|word| !word.is_empty())
+            .collect();
+        let (day, month, year, time) = match words.as_slice() {
+            [_, day, month, year, time @ .., "GMT"] => (day, month, year, time),
+            [_, month, day, time @ .., year] => (day, month, year, time),
+            _ => return None,
+        };
+        let &[hour, minute, second] = time else {
             return None;
         };
         let month = MONTHS.iter().position(|name| name == month)?;
         let number = |text: &str| text.parse().ok();
+        let year: i32 = year.parse().ok()?;
         let moment = tz::UtcDateTime::new(
-            year.parse().ok()?,
+            // Two digits are all that one of the older forms has.
+            if year < 100 { 2000 + year } else { year },
             u8::try_from(month).ok()? + 1,
             number(day)?,
             number(hour)?,

@@ -94,6 +94,11 @@ fn next(now: Millis, attempt: u32, asked: Option<u32>, spread: i64) -> Next {
     Next::At(now + wait.max(asked))
 }
 
+/// Seconds to wait after each attempt, in their order, where nobody is left to say how it ended.
+pub fn schedule() -> &'static [u64] {
+    &SCHEDULE
+}
+
 /// Whether attempt number `attempt` is one too many: every one before ended without a word, as when the program is killed.
 pub fn is_too_many(attempt: u32) -> bool {
     next(0, attempt.saturating_sub(1), None, 0) == Next::Never

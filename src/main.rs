@@ -23,6 +23,14 @@ const NAMELESS: &str = "no name server answers";
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
+    // The text of a panic may hold foreign or secret text; its place is enough to find it.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(|place| format!("{}:{}", place.file(), place.line()))
+            .unwrap_or_default();
+        let _ = writeln!(io::stderr(), "bento-webhooks: panic at {place}");
+    }));
     let is_set = |name: &str| std::env::var_os(name).is_some();
     if is_set("GATEWAY_INTERFACE") || is_set("REQUEST_METHOD") {
         serve();
@@ -34,14 +42,6 @@ fn main() -> ExitCode {
 /// Answers one CGI request, whatever happens.
 fn serve() {
     let start = Instant::now();
-    // The text of a panic may hold foreign or secret text; its place is enough to find it.
-    panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(|place| format!("{}:{}", place.file(), place.line()))
-            .unwrap_or_default();
-        let _ = writeln!(io::stderr(), "bento-webhooks: panic at {place}");
-    }));
     // A byte that is no UTF-8 in one parameter must not hide the others.
     let env = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let method = env("REQUEST_METHOD")

@@ -74,7 +74,7 @@ struct Draft {
 enum UserRow {
     /// Somebody's.
     Finished(u64),
-    /// Ours, from an attempt that was cut short where the table knows no transactions.
+    /// Ours, from an attempt that was cut short where the tables know no transactions.
     Unfinished(u64),
     /// There is none.
     Missing,
@@ -99,17 +99,20 @@ impl Attempt<'_> {
             Some(found) => self.open_user(site, found)?,
             None => self.open_new(site)?,
         };
+        let is_new = !matches!(row, UserRow::Finished(_));
         let user = match row {
             UserRow::Finished(id) => id,
             UserRow::Unfinished(id) => site.remake_user(id, &plan.changes)?,
             UserRow::Missing => site.insert_user(&plan.changes)?,
         };
+        if is_new {
+            self.fresh.give(user);
+        }
         let message = self
             .desk
             .compose(old_email.as_deref(), &mut plan, user, site)?;
         let fields = errands::fields(&plan, user, &self.person.subscriber.uuid, self.fresh);
         let errands: Vec<Errand> = fields.into_iter().chain(message).collect();
-        let is_new = !matches!(row, UserRow::Finished(_));
         let counted = is_new.then_some(Counted {
             place: self.place,
             settings: self.desk.settings,
@@ -133,9 +136,12 @@ impl Attempt<'_> {
             return Err(Stop::Again);
         }
         let claim = held(opened.claim)?;
-        if self.order.action == Action::Add && is_unfinished(&user, self.lease) {
+        if self.order.action == Action::Add && self.is_unfinished(&user) {
             let row = UserRow::Unfinished(user.id);
-            return self.draft_new(site, row, claim);
+            let mut draft = self.draft_new(site, row, claim)?;
+            let rows = user.metas.iter().filter_map(|meta| meta.id);
+            draft.plan.changes.deleted.extend(rows);
+            return Ok(draft);
         }
         site.except(0);
         let plan = plan::existing(&user, found.link, &self.order, &self.rules, site)?;
@@ -145,6 +151,15 @@ impl Attempt<'_> {
             claim,
             old_email: Some(user.email),
         })
+    }
+
+    /// Whether an earlier attempt was cut short in the middle of a user, which only tables without transactions let happen:
+    /// one of this process, whose row has our hash; or one of a process before, whose row is younger than the webhook and
+    /// without a single row in usermeta, as nobody else leaves a user.
+    fn is_unfinished(&self, user: &User) -> bool {
+        let stored = self.lease.map_or(0, |lease| lease.stored);
+        let is_younger = user.registered >= Clock::from_millis(stored).utc();
+        self.fresh.are_of(user) || is_again(self.lease) && is_younger && user.metas.is_empty()
     }
 
     /// Takes the lock on names, and plans a new user.
@@ -247,12 +262,4 @@ fn held(claim: Claim) -> Result<Claim, Stop> {
 /// Whether an attempt was made before this one.
 pub(super) fn is_again(lease: Option<&Lease>) -> bool {
     lease.is_some_and(|lease| lease.attempt > 1)
-}
-
-/// Whether an earlier attempt was cut short between `wp_users` and `wp_usermeta`, which only tables without transactions let
-/// happen: the row is younger than the webhook, and nobody else leaves a user without a single row in usermeta.
-fn is_unfinished(user: &User, lease: Option<&Lease>) -> bool {
-    let stored = lease.map_or(0, |lease| lease.stored);
-    let is_younger = user.registered >= Clock::from_millis(stored).utc();
-    is_again(lease) && is_younger && user.metas.is_empty()
 }

@@ -60,9 +60,9 @@ impl Job<'_, '_> {
         for (errand, lease) in parcels {
             let sent = self.deliver(&errand, bento);
             let failure = sent.as_ref().err();
-            if lease.is_none() || !failure.is_some_and(Trouble::is_waiting) {
-                let entry = entry(&errand, failure);
-                self.note(user, entry.as_slice());
+            let is_told = lease.is_none() || !failure.is_some_and(Trouble::is_waiting);
+            if let Some(entry) = entry(&errand, failure).filter(|_| is_told) {
+                self.note(user, &[entry]);
             }
             if let Some(lease) = &lease {
                 // What cannot be ended now is found by the worker when the lease has run out.

@@ -1,5 +1,6 @@
 //! One webhook being worked on: Bento is asked, and what came of it decides what becomes of the row in the inbox.
 
+use super::credentials::Credentials;
 use super::outcome;
 use super::write::{Fetched, Written};
 use crate::bento::{Bento, Sought, Subscriber};
@@ -31,6 +32,8 @@ pub(super) struct Job<'s, 'a> {
     pub(super) share: Share,
     /// When Bento is asked, on the database's clock; 0 where nobody keeps time.
     pub(super) asked: Millis,
+    /// What a user whose making was interrupted has got.
+    pub(super) fresh: Option<Credentials>,
     /// The call that the claim has granted.
     granted: bool,
 }
@@ -53,6 +56,7 @@ impl<'s, 'a> Job<'s, 'a> {
             lease: None,
             share: Share::Live,
             asked: 0,
+            fresh: None,
             granted: false,
         }
     }

@@ -68,7 +68,7 @@ fn receive(request: &Request, env: Environment<'_>, watch: Watch<'_>) -> Result<
     if let DbHost::Tcp { .. } = config.database().host() {
         watch();
     }
-    let mut site = Site::connect(&config)?;
+    let mut site = Site::connect(&config)?.in_a_hurry(deadline);
     let place = site.place(&Whereabouts::Address {
         host: &request.host,
         path: &request.path,

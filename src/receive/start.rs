@@ -1,7 +1,8 @@
 //! Starts the program a second time, as the worker of a site.
 //!
 //! It must happen before the answer: a web server may end the first process the moment the answer is out. The second one
-//! holds none of its pipes and leaves its process group, so no server waits for it or ends it.
+//! holds none of its pipes, nor anything else that was open, and leaves its process group, so no server waits for it or ends
+//! it.
 
 use crate::inbox::Token;
 use crate::site::{Place, SOON, Site};
@@ -65,6 +66,7 @@ fn start(site: &mut Site<'_>, config: &Config, place: &Place, token: Token, more
         "--site".to_owned(),
         place.number().to_string(),
     ];
+    close_fds::set_fds_cloexec(3, &[]);
     let started = program().is_some_and(|program| {
         let mut command = Command::new(program);
         for name in REQUEST {

@@ -6,10 +6,11 @@ use super::{CALL_TIME, Visit, configure, start, token};
 use crate::bento::Bento;
 use crate::cgi::Environment;
 use crate::clock::Clock;
-use crate::inbox::{self, Errand, Fate, Lease, Next, Task, Token};
+use crate::inbox::{self, Errand, Fate, Lease, Millis, Next, Task, Token};
 use crate::outcome::{Outcome, Trouble};
-use crate::site::{LogRow, Share, Site, Turn, Whereabouts};
+use crate::site::{LogRow, SOON, Share, Site, Turn, Whereabouts};
 use crate::webhook::Webhook;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 /// How long a worker lives.
@@ -93,7 +94,12 @@ pub fn work(
                 None => token(),
             },
             end,
-            waits: work.life != Life::Now,
+            ahead: match (work.life, work.place) {
+                (Life::Now, _) => None,
+                // Nobody else comes back: it is followed by another one for as long as something is due soon.
+                (_, Some(_)) => Some(SOON),
+                (_, None) => Some(0),
+            },
             watch,
         };
         if work.place.is_none() && !(site.prepare()? && site.hire(shift.token, shift.left())?) {
@@ -113,7 +119,16 @@ pub fn work(
             deadline: Instant::now(),
         };
         visit.check()?;
-        if shift.run(&mut visit)? == Rest::Due {
+        let rest = match panic::catch_unwind(AssertUnwindSafe(|| shift.run(&mut visit))) {
+            Ok(rest) => rest?,
+            // A bug in one row must not keep the others waiting; the connection may be in the middle of an answer.
+            Err(_) => {
+                site = Site::connect(&config)?;
+                site.place(&Whereabouts::Number(number))?;
+                Rest::Due
+            }
+        };
+        if rest == Rest::Due {
             site.dismiss(shift.token)?;
             start::worker(&mut site, &config, &place);
         }
@@ -134,14 +149,14 @@ enum Rest {
 struct Shift<'w> {
     token: Token,
     end: Option<Instant>,
-    /// Whether rows that come due later are waited for.
-    waits: bool,
+    /// How many milliseconds it looks ahead at least; none when it does not wait for what comes due later.
+    ahead: Option<Millis>,
     watch: &'w mut dyn FnMut(&Worked),
 }
 
 impl Shift<'_> {
-    /// Time that is left, in milliseconds.
-    fn left(&self) -> u64 {
+    /// Time that is left.
+    fn left(&self) -> Millis {
         match self.end {
             // Longer than any row waits.
             None => u64::from(u32::MAX),
@@ -155,7 +170,7 @@ impl Shift<'_> {
     fn run(&mut self, visit: &mut Visit<'_, '_>) -> Result<Rest, Trouble> {
         while self.left() > 0 {
             let calls = visit.limits().calls;
-            let horizon = if self.waits { self.left() } else { 0 };
+            let horizon = self.ahead.map_or(0, |ahead| ahead.max(self.left()));
             let turn = visit.site.next(self.token, token(), calls, horizon)?;
             let worked = match turn {
                 Turn::Nothing => return Ok(Rest::Nothing),

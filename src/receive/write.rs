@@ -34,12 +34,10 @@ impl Job<'_, '_> {
         if goes_beyond_latin(person) {
             self.repertoire = self.site.repertoire()?;
         }
-        let cost = if self.needs_hash(found.as_ref()) {
-            self.site.bcrypt_cost()?
-        } else {
-            None
+        let fresh = match self.fresh.take() {
+            Some(fresh) => fresh,
+            None => self.credentials(found.as_ref())?,
         };
-        let fresh = Credentials::new(Form::for_release(self.config.release(), cost));
         if found.is_none() {
             found = self.find_by_bento(&person.subscriber)?;
         }
@@ -50,7 +48,10 @@ impl Job<'_, '_> {
                 self.lease = None;
                 self.outcome(None, Ending::Queued(Later::Person))
             }
-            Err(Stop::Again) => return Ok(Written::Again),
+            Err(Stop::Again) => {
+                self.fresh = Some(fresh).filter(Credentials::are_given);
+                return Ok(Written::Again);
+            }
             Err(Stop::Trouble(trouble)) => return Err(trouble),
         };
         Ok(Written::Done(outcome))
@@ -74,10 +75,15 @@ impl Job<'_, '_> {
         }
     }
 
-    fn needs_hash(&self, found: Option<&Found>) -> bool {
+    fn credentials(&mut self, found: Option<&Found>) -> Result<Credentials, Trouble> {
         let may_change = self.settings.crm_field("user_pass").is_some()
             && self.webhook.action != Action::UpdateTags;
-        found.is_none() || may_change
+        let cost = match found.is_none() || may_change {
+            true => self.site.bcrypt_cost()?,
+            false => None,
+        };
+        let form = Form::for_release(self.config.release(), cost);
+        Ok(Credentials::new(form))
     }
 
     /// Makes everything ready, then opens the transaction.
@@ -96,7 +102,7 @@ impl Job<'_, '_> {
             found,
             person,
             place: self.place,
-            locks: self.locks(found, &person.subscriber),
+            locks: self.locks(found, &person.subscriber, fresh),
             order: Order {
                 action: webhook.action,
                 role: webhook.role.as_deref(),
@@ -128,7 +134,12 @@ impl Job<'_, '_> {
     }
 
     /// What to lock: the user; and the names of all users when one is made or a unique name may change.
-    fn locks(&self, found: Option<&Found>, subscriber: &Subscriber) -> Vec<u32> {
+    fn locks(
+        &self,
+        found: Option<&Found>,
+        subscriber: &Subscriber,
+        fresh: &Credentials,
+    ) -> Vec<u32> {
         let Some(found) = found else {
             return vec![NAMES_SLOT];
         };
@@ -137,7 +148,8 @@ impl Job<'_, '_> {
             .as_deref()
             .is_some_and(|email| !email.eq_ignore_ascii_case(&found.email));
         let new_name = new_email || self.settings.crm_field("user_nicename").is_some();
-        let may_make = self.webhook.action == Action::Add && is_again(self.lease.as_ref());
+        let was_begun = is_again(self.lease.as_ref()) || fresh.are_given();
+        let may_make = self.webhook.action == Action::Add && was_begun;
         let mut locks = vec![user_slot(found.id)];
         if may_make || new_name && self.webhook.action != Action::UpdateTags {
             locks.insert(0, NAMES_SLOT);

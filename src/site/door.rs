@@ -3,16 +3,17 @@
 //! The door is one row of our own table, locked by `SELECT … FOR UPDATE`. Behind it, the rows that are being worked on can
 //! be counted and the calls of the last minute are known exactly, over all processes and web servers of the site. The calls
 //! are the moments of the last N, six bytes each, oldest first: another one is free when the oldest lies outside of the
-//! window, so never more than N fall into any minute. A packet holds the whole visit, so the door is shut again within a
-//! round trip.
+//! window, so never more than N fall into any minute. Before them stand the last N/2 that were made for what was kept, under
+//! the same rule: the other half is left to webhooks whose senders wait. A packet holds the whole visit, so the door is shut
+//! again within a round trip.
 //!
 //! Behind the door the inbox is read by `SELECT … INTO`, as it was when the door had been passed. `SET @n = (SELECT …)` would
 //! lock every row that it reads: the door would stand still until each transaction that ends a row has been committed.
 
-use super::inbox::{COLUMNS, FREE, LEASE, NOW, lease, task};
+use super::inbox::{COLUMNS, FREE, LEASE, NOW, forgotten, lease, task};
 use super::{Forgive, OwnTables, Reply, Site, Statement, number_column};
 use crate::echo::KeyPlace;
-use crate::inbox::{Lease, Mark, Millis, Task, Token};
+use crate::inbox::{Lease, Mark, Millis, Task, Token, schedule};
 use crate::outcome::Trouble;
 use crate::webhook::Webhook;
 
@@ -20,8 +21,9 @@ use crate::webhook::Webhook;
 const WINDOW: Millis = 62_000;
 /// How long the worker is believed to live without a sign of it.
 const WORKER: Millis = 20_000;
-/// What is due within this time is worth a worker, who lives a little longer.
-pub const SOON: Millis = 45_000;
+/// What is due within this time is worth a worker: the calls of the next minute, the end of a pause that Bento asks for, the
+/// second and the third attempt.
+pub const SOON: Millis = 150_000;
 /// The list of tags is asked for at most once in this time.
 const TAGS: Millis = 60_000;
 /// How often a webhook is stored again after a deadlock.
@@ -41,18 +43,16 @@ pub struct Limits {
 pub enum Share {
     /// A webhook whose sender waits: all of them.
     Live,
-    /// What has been kept: one half.
+    /// What has been kept: one half at most.
     Kept,
 }
 
-impl Share {
-    /// How many calls of the last minute there may be, the new one included.
-    fn of(self, calls: u32) -> u32 {
-        match self {
-            Share::Live => calls,
-            Share::Kept => (calls / 2).max(1),
-        }
-    }
+/// Bytes of one moment in the lists of calls.
+const STAMP: u32 = 6;
+
+/// Bytes of the list of calls for what was kept, which comes first, and of the list of all calls.
+fn lists(calls: u32) -> (u32, u32) {
+    (STAMP * (calls / 2).max(1), STAMP * calls)
 }
 
 /// Which call is to be made.
@@ -140,7 +140,7 @@ impl Site<'_> {
                 _ if at > 0 => return Ok(Stored::Waiting(Why::Asked)),
                 Trouble::Database {
                     transient: true, ..
-                } if attempt < TRIES => attempt += 1,
+                } if attempt < TRIES && self.has_time() => attempt += 1,
                 trouble => return Err(trouble),
             }
         };
@@ -179,15 +179,15 @@ impl Site<'_> {
             // Of a crowd each may be the first to pass after another has failed; all of them are one attempt. What is counted
             // beyond that tells that the one before may have been cut short.
             format!(
-                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 1, attempts = LEAST(attempts, 1) + 1 \
-                 WHERE id = @id AND lease <= @now AND @may",
-                token.hex(),
+                "UPDATE `{inbox}` SET {}, live = 1 WHERE id = @id AND lease <= @now AND @may",
+                taken(token, "LEAST(attempts, 1)"),
             )
             .into(),
             "SET @claimed = ROW_COUNT()".into(),
             format!(
-                "UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {CALLED}, calls) WHERE id = @door",
-                keyed(key)
+                "UPDATE `{state}` SET heard = @now, keyed = {}, calls = IF(@claimed = 1, {}, calls) WHERE id = @door",
+                keyed(key),
+                called(limits.calls, Share::Live)
             )
             .into(),
             format!(
@@ -212,12 +212,20 @@ impl Site<'_> {
         ]
     }
 
-    /// Steps in: `@now`, `@calls` as a list of full length, `@hired`, `@free` and the moment `@opens` at which a call becomes
+    /// Steps in: `@now`, `@calls` as lists of full length, `@hired`, `@free` and the moment `@opens` at which a call becomes
     /// free. One SET for each, because the expressions of one SET see the values from before it. The door is row 1; nobody
     /// waits before a row that is not there.
     fn opening(&self, door: &str, calls: u32, share: Share) -> Vec<Statement> {
-        let length = 6 * calls;
-        let first = 6 * (calls - share.of(calls)) + 1;
+        let (kept, all) = lists(calls);
+        let length = kept + all;
+        let oldest = |before: u32| {
+            let stamp = format!("SUBSTR(@calls, {}, {STAMP})", before + 1);
+            format!("CAST(CONV(HEX({stamp}), 16, 10) AS UNSIGNED)")
+        };
+        let oldest = match share {
+            Share::Live => oldest(kept),
+            Share::Kept => format!("GREATEST({}, {})", oldest(0), oldest(kept)),
+        };
         vec![
             "BEGIN".into(),
             format!(
@@ -227,7 +235,7 @@ impl Site<'_> {
             .into(),
             format!("SET @now = {NOW}").into(),
             format!("SET @calls = RIGHT(CONCAT(REPEAT(X'00', {length}), @calls), {length})").into(),
-            format!("SET @opens = GREATEST(@paused, CAST(CONV(HEX(SUBSTR(@calls, {first}, 6)), 16, 10) AS UNSIGNED) + {WINDOW})").into(),
+            format!("SET @opens = GREATEST(@paused, {oldest} + {WINDOW})").into(),
             "SET @free = (@opens <= @now)".into(),
         ]
     }
@@ -247,8 +255,9 @@ impl Site<'_> {
         };
         statements.extend([
             format!(
-                "UPDATE `{}` SET calls = {CALLED}{set} WHERE id = 1 AND @free{only}",
-                self.tables.state
+                "UPDATE `{}` SET calls = {}{set} WHERE id = 1 AND @free{only}",
+                self.tables.state,
+                called(calls, share)
             )
             .into(),
             "SELECT ROW_COUNT() AS granted, @now AS moment".into(),
@@ -280,8 +289,9 @@ impl Site<'_> {
     pub(super) fn looking_around(&self) -> Statement {
         let (inbox, state) = (&self.tables.inbox, &self.tables.state);
         let sql = format!(
-            "SELECT worker <= {NOW} AND EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= {NOW} + {SOON} AND lease <= {NOW}) \
-             AS deserted FROM `{state}` WHERE id = 1"
+            "SELECT worker <= {NOW} AND EXISTS (SELECT 1 FROM `{inbox}` WHERE buried = 0 AND due <= {NOW} + {SOON} AND lease <= {NOW} \
+             OR {}) AS deserted FROM `{state}` WHERE id = 1",
+            forgotten(NOW)
         );
         Statement::forgiving(sql, Forgive::Afterwards)
     }
@@ -295,14 +305,18 @@ impl Site<'_> {
     /// Takes the worker's place for a process that is about to start, if it is free and there is something to do within
     /// `horizon`.
     pub fn hire(&mut self, token: Token, horizon: Millis) -> Result<bool, Trouble> {
-        let state = &self.tables.state;
+        let (inbox, state) = (&self.tables.inbox, &self.tables.state);
         let statements = [
             "BEGIN".into(),
             format!("SELECT worker INTO @worker FROM `{state}` WHERE id = 1 FOR UPDATE").into(),
             format!("SET @now = {NOW}").into(),
-            self.seeing_next(),
             format!(
-                "UPDATE `{state}` SET worker = @now + {WORKER}, hired = X'{}' WHERE id = 1 AND @worker <= @now AND @next <= @now + {horizon}",
+                "SELECT COUNT(*) INTO @work FROM `{inbox}` WHERE buried = 0 AND GREATEST(due, lease) <= @now + {horizon} OR {}",
+                forgotten("@now")
+            )
+            .into(),
+            format!(
+                "UPDATE `{state}` SET worker = @now + {WORKER}, hired = X'{}' WHERE id = 1 AND @worker <= @now AND @work > 0",
                 token.hex()
             )
             .into(),
@@ -358,18 +372,19 @@ impl Site<'_> {
                  ORDER BY due, id LIMIT 1"
             )
             .into(),
-            self.seeing_next(),
+            format!("SELECT MIN(GREATEST(due, lease)) INTO @next FROM `{inbox}` WHERE buried = 0").into(),
             "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
             // A late worker may be ending the row that was seen.
             format!(
-                "UPDATE `{inbox}` SET token = X'{}', lease = @now + {LEASE}, live = 0, attempts = attempts + 1 WHERE id = @pick AND {due}",
-                token.hex()
+                "UPDATE `{inbox}` SET {}, live = 0 WHERE id = @pick AND {due}",
+                taken(token, "attempts")
             )
             .into(),
             "SET @pick = IF(ROW_COUNT() = 1, @pick, NULL)".into(),
             format!(
-                "UPDATE `{state}` SET calls = IF(@pick AND @calling, {CALLED}, calls), worked = @now, \
-                 worker = IF(@pick IS NULL AND (@next IS NULL OR @next > @now + {horizon}), 0, @now + {WORKER}) WHERE id = 1 AND @mine"
+                "UPDATE `{state}` SET calls = IF(@pick AND @calling, {}, calls), worked = @now, \
+                 worker = IF(@pick IS NULL AND (@next IS NULL OR @next > @now + {horizon}), 0, @now + {WORKER}) WHERE id = 1 AND @mine",
+                called(calls, Share::Kept)
             )
             .into(),
             format!(
@@ -396,13 +411,6 @@ impl Site<'_> {
         })
     }
 
-    /// Sets `@next` to the moment at which the next row may be worked on.
-    fn seeing_next(&self) -> Statement {
-        let inbox = &self.tables.inbox;
-        format!("SELECT MIN(GREATEST(due, lease)) INTO @next FROM `{inbox}` WHERE buried = 0")
-            .into()
-    }
-
     /// A visit that must not be left half-way: again after a deadlock, and rolled back when it fails.
     fn visit(&mut self, statements: &[Statement]) -> Result<Vec<Reply>, Trouble> {
         self.transaction(&mut |site| {
@@ -414,8 +422,30 @@ impl Site<'_> {
     }
 }
 
-/// The list of calls with one more, now, and without the oldest.
-const CALLED: &str = "CONCAT(SUBSTR(@calls, 7), UNHEX(LPAD(HEX(@now), 12, '0')))";
+/// What a claim changes in a row that has had so many `attempts`. Who is killed cannot say when the row is to be tried
+/// again, so that is said before.
+fn taken(token: Token, attempts: &str) -> String {
+    let waits: Vec<String> = schedule().iter().map(u64::to_string).collect();
+    // Assignments are made from left to right.
+    format!(
+        "token = X'{}', lease = @now + {LEASE}, attempts = {attempts} + 1, due = @now + 1000 * ELT(LEAST(attempts, {}), {})",
+        token.hex(),
+        waits.len(),
+        waits.join(", ")
+    )
+}
+
+/// The lists of calls with one more, now, and without the oldest.
+fn called(calls: u32, share: Share) -> String {
+    const NOW: &str = "UNHEX(LPAD(HEX(@now), 12, '0'))";
+    let (kept, _) = lists(calls);
+    let others = STAMP + 1;
+    let first = match share {
+        Share::Live => format!("LEFT(@calls, {kept})"),
+        Share::Kept => format!("SUBSTR(@calls, {others}, {}), {NOW}", kept - STAMP),
+    };
+    format!("CONCAT({first}, SUBSTR(@calls, {}), {NOW})", kept + others)
+}
 
 /// Column `keyed`: where the key of the last webhook was; 0 for nowhere yet.
 pub(super) fn keyed(key: KeyPlace) -> u8 {
@@ -425,15 +455,17 @@ pub(super) fn keyed(key: KeyPlace) -> u8 {
     }
 }
 
-/// How many calls of the list still count.
-pub(super) fn recent(list: &[u8], now: Millis) -> u32 {
+/// How many of the calls that are allowed in a minute still count.
+pub(super) fn recent(lists: &[u8], calls: u32, now: Millis) -> u32 {
     let moment = |stamp: &[u8]| {
         stamp
             .iter()
             .fold(0, |moment: u64, byte| moment << 8 | u64::from(*byte))
     };
-    let recent = list
-        .chunks(6)
+    let calls = usize::try_from(calls).unwrap_or(usize::MAX);
+    let recent = lists
+        .rchunks(6)
+        .take(calls)
         .filter(|stamp| moment(stamp) + WINDOW > now)
         .count();
     u32::try_from(recent).unwrap_or(u32::MAX)

@@ -368,7 +368,7 @@ impl Site<'_> {
             oldest: (number("oldest") > 0).then(|| now.saturating_sub(number("oldest"))),
             calls_left: match moment("paused") > now {
                 true => 0,
-                false => calls.saturating_sub(super::door::recent(&list, now)),
+                false => calls.saturating_sub(super::door::recent(&list, calls, now)),
             },
             worker: moment("worker") > now,
             last_worked: (moment("worked") > 0).then(|| now.saturating_sub(moment("worked"))),
@@ -405,8 +405,9 @@ impl Site<'_> {
     /// Removes what has been buried for 30 days.
     pub fn clear_graves(&mut self) -> Result<(), Trouble> {
         let statement = format!(
-            "DELETE FROM `{}` WHERE buried > 0 AND buried < {NOW} - {BURIED}",
-            self.tables.inbox
+            "DELETE FROM `{}` WHERE {}",
+            self.tables.inbox,
+            forgotten(NOW)
         );
         self.send(&[statement.into()])?;
         Ok(())
@@ -422,6 +423,11 @@ fn check_version(reply: &Reply) -> Result<(), Trouble> {
         ));
     }
     Ok(())
+}
+
+/// Whether a row has been buried for so long that it goes; `now` is an expression.
+pub(super) fn forgotten(now: &str) -> String {
+    format!("buried BETWEEN 1 AND {now} - {BURIED}")
 }
 
 /// What [`Site::reading_claim`] brought.

@@ -115,6 +115,8 @@ pub struct Site<'a> {
     cluster: bool,
     /// Whether a transaction is open.
     open: bool,
+    /// When nothing is tried again any more, because somebody waits for an answer.
+    hurry: Option<Instant>,
     own: OwnTables,
     /// Whether rows of the inbox may be without anybody to work on them.
     deserted: bool,
@@ -299,11 +301,28 @@ impl<'a> Site<'a> {
             ready: false,
             cluster: false,
             open: false,
+            hurry: None,
             own: OwnTables::Usable,
             deserted: false,
             silent: false,
             except: 0,
         })
+    }
+
+    /// The same connection for somebody who waits for an answer: after this moment nothing is tried again.
+    pub fn in_a_hurry(mut self, until: Instant) -> Site<'a> {
+        self.hurry = Some(until);
+        self
+    }
+
+    /// Whether there is time to try once more.
+    fn has_time(&self) -> bool {
+        self.hurry.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Seconds to wait for a lock.
+    fn patience(&self) -> u32 {
+        if self.hurry.is_some() { 1 } else { 2 }
     }
 
     /// Runs one statement and returns its rows, each with a name for every column.
@@ -460,7 +479,9 @@ impl<'a> Site<'a> {
             match result {
                 Err(Trouble::Database {
                     transient: true, ..
-                }) if attempt < TRIES && start.elapsed() < TRYING_TIME => attempt += 1,
+                }) if attempt < TRIES && start.elapsed() < TRYING_TIME && self.has_time() => {
+                    attempt += 1;
+                }
                 result => return result,
             }
         }
@@ -501,7 +522,8 @@ impl<'a> Site<'a> {
     /// on a single server, not over the nodes of a cluster.
     fn taking(&self, locks: &[u32]) -> Statement {
         if self.own == OwnTables::Refused {
-            return format!("SELECT GET_LOCK({}, 2) AS taken", self.lock_name()).into();
+            let (name, patience) = (self.lock_name(), self.patience());
+            return format!("SELECT GET_LOCK({name}, {patience}) AS taken").into();
         }
         let now = inbox::NOW;
         let rows: Vec<String> = locks
@@ -563,9 +585,10 @@ impl<'a> Site<'a> {
             collate if collate.is_empty() || self.charset.is_unicode() => self.charset.name.clone(),
             collate => format!("{} COLLATE {collate}", self.charset.name),
         };
+        let patience = self.patience();
         // The last is for tables that a backup or an ALTER TABLE has locked.
         let names = format!(
-            "SET NAMES {names}, sql_mode = '', innodb_lock_wait_timeout = 2, lock_wait_timeout = 2"
+            "SET NAMES {names}, sql_mode = '', innodb_lock_wait_timeout = {patience}, lock_wait_timeout = {patience}"
         );
         let cluster = "SELECT @@version_comment LIKE '%wsrep%' OR @@version_comment LIKE '%cluster%' \
                        /*M!100100 OR @@GLOBAL.wsrep_on */ AS cluster";

@@ -279,20 +279,20 @@ impl Site<'_> {
             user, changes, log, ..
         } = *closing;
         let mut last = Vec::new();
-        match closing.counted {
-            None => last.extend(self.changing_user(user, changes)),
-            Some(counted) => last.extend(self.counting_users(counted, log.release)),
-        }
-        last.extend(self.changing_metas(user, changes));
-        if !self.silent {
-            last.extend(self.logging(closing.rows, log));
-        }
-        let written = last.len();
         if let Some(fate) = &closing.fate {
             let errands = closing.errands.iter().enumerate();
             last.extend(errands.map(|(number, errand)| self.keeping(errand, number, fate.lease())));
             last.push(self.ending(fate));
         }
+        if !self.silent {
+            last.extend(self.logging(closing.rows, log));
+        }
+        // What shows that a user is finished comes last: tables without transactions keep what was written before a failure.
+        match closing.counted {
+            None => last.extend(self.changing_user(user, changes)),
+            Some(counted) => last.extend(self.counting_users(counted, log.release)),
+        }
+        last.extend(self.changing_metas(user, changes));
         let kept = last.len();
         let around = closing.fate.map(|_| self.looking_around());
         let after = around.into_iter().chain(self.measuring_log(log.logging));
@@ -302,7 +302,7 @@ impl Site<'_> {
             return Ok(Vec::new());
         };
         self.looked_around(replies.get(kept));
-        let errands = replies.iter().skip(written).take(closing.errands.len());
+        let errands = replies.iter().take(closing.errands.len());
         Ok(errands
             .map(|reply| Site::kept(reply.last_id, fate.lease()))
             .collect())

@@ -53,3 +53,27 @@ fn difference_of_users(ground: &Ground) -> String {
     };
     before.difference(&now)
 }
+
+/// Without transactions what was written before a failure stays, and is made up for.
+#[test]
+fn a_failing_statement_is_made_up_for_without_transactions() {
+    for (name, scenario) in scenarios::all(Engine::MyIsam, Process::Answering) {
+        let ground = Ground::new(&scenario);
+        let undisturbed = ground.undisturbed();
+        for (number, text) in (1..).zip(&undisturbed.statements) {
+            for mishap in [Mishap::Deadlock, Mishap::LockWait, Mishap::Loss] {
+                let place = format!("{name}: {mishap:?} on statement {number}, {text:.80}");
+                ground.reset();
+                ground.proxy.begin(Plan::Fail(number, mishap));
+                let answer = ground.deliver();
+                ground.make_up_for(&place);
+                let difference = undisturbed.rows.difference(&ground.outcome());
+                assert_eq!(difference, "", "{place}\n{answer}");
+                // All rows are there by then, but for those that wait to be sent.
+                if (text.as_str(), mishap) != ("COMMIT", Mishap::Loss) {
+                    ground.check_password(&place);
+                }
+            }
+        }
+    }
+}

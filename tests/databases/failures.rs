@@ -10,7 +10,7 @@ use crate::support::database::{Data, Network};
 use crate::support::state;
 use mysql::TxOpts;
 use mysql::prelude::Queryable as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A step that breaks something, what the line for the owner says, and the step that mends it.
 type Failure = (&'static str, &'static str, &'static str);
@@ -520,6 +520,33 @@ fn a_lock_that_stays_is_given_up() {
     std::thread::scope(|scope| {
         for lock in locks {
             scope.spawn(move || give_up(lock));
+        }
+    });
+}
+
+/// Bento takes its time, and then somebody holds a lock: whoever waits is answered within five seconds all the same.
+#[test]
+fn a_slow_bento_and_a_lock_that_stays_together_keep_nobody_waiting() {
+    let locks = [
+        ("SELECT * FROM wp_bento_webhooks_lock FOR UPDATE", 200),
+        ("SELECT * FROM wp_bento_webhooks_state FOR UPDATE", 200),
+        ("LOCK TABLES wp_usermeta READ", 200),
+        ("LOCK TABLES wp_bento_webhooks_inbox READ", 503),
+    ];
+    let give_up = |lock: &str, status: u16| {
+        let stage = stage();
+        let mut holder = stage.with_all_locks();
+        stage.bento.world().latency = Duration::from_millis(3400);
+        holder.query_drop("SET autocommit = 0").unwrap();
+        holder.query_drop(lock).unwrap();
+        let answer = stage.run("add", NORA);
+        assert_eq!(answer.status, status, "{lock}\n{answer}");
+        let limit = Duration::from_secs(5);
+        assert!(answer.elapsed < limit, "{lock}: {:?}", answer.elapsed);
+    };
+    std::thread::scope(|scope| {
+        for (lock, status) in locks {
+            scope.spawn(move || give_up(lock, status));
         }
     });
 }

@@ -86,6 +86,56 @@ fn no_minute_has_more_calls_than_allowed_and_a_backlog_takes_half_of_them() {
     assert_eq!(stage.rows_kept(), "0");
 }
 
+/// Webhooks that take more than their half all the time do not keep a backlog waiting for ever.
+#[test]
+fn a_backlog_has_its_half_whatever_comes() {
+    let (mut stage, people) = crowd(8);
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "4");
+    for person in &people[..3] {
+        let address = format!("{}&async=true", by_query("add", person).target);
+        assert_eq!(
+            stage.program.run(&Request::get(&address)).result(),
+            "queued"
+        );
+    }
+    for person in &people[3..6] {
+        assert_eq!(stage.run("add", person).result(), "applied");
+    }
+    stage.program.work();
+    assert_eq!(stage.bento.calls().len(), 4, "the last one of all");
+    stage.site.sql(&TIME_PASSES);
+    stage.program.work();
+    assert_eq!(stage.bento.calls().len(), 6, "its half");
+    for person in &people[6..] {
+        assert_eq!(stage.run("add", person).result(), "applied");
+    }
+    assert_eq!(stage.bento.calls().len(), 8, "the other half");
+    assert_eq!(stage.run("update", &people[0]).result(), "queued");
+}
+
+/// The owner may change his mind within the minute.
+#[test]
+fn a_minute_in_which_the_limit_changes_has_no_more_calls_than_allowed_either() {
+    for (before, after, left) in [("4", "2", 0), ("4", "3", 0), ("3", "6", 3), ("4", "9", 6)] {
+        let (mut stage, people) = crowd(9);
+        let limit = "BENTO_WEBHOOKS_CALLS_PER_MINUTE";
+        stage.site.define(limit, before);
+        let mut later = webhook("add", &people[8]);
+        later.target += "&async=true";
+        stage.program.run(&later);
+        stage.program.work();
+        for person in &people[..2] {
+            assert_eq!(stage.run("add", person).result(), "applied");
+        }
+        stage.site.define(limit, after);
+        for person in &people[2..8] {
+            stage.run("add", person);
+        }
+        let made = stage.bento.calls().len() - 3;
+        assert!(made <= left, "{made} calls after {before} became {after}");
+    }
+}
+
 /// The moments of the calls are known one by one: what is older than a minute is free again, and only that.
 #[test]
 fn a_call_is_free_again_a_minute_after_it_was_made() {
@@ -100,11 +150,12 @@ fn a_call_is_free_again_a_minute_after_it_was_made() {
             "UPDATE wp_bento_webhooks_state SET calls = INSERT(calls, {place}, 6, UNHEX(LPAD(HEX(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000 - {ago}000), 12, '0')))"
         )
     };
-    for (place, ago) in [(1, 50), (7, 50), (13, 50)] {
+    // Behind the one that a backlog may make.
+    for (place, ago) in [(7, 50), (13, 50), (19, 50)] {
         stage.site.sql(&[&moment(place, ago)]);
     }
     assert_eq!(stage.run("add", &people[3]).result(), "queued");
-    stage.site.sql(&[&moment(1, 63)]);
+    stage.site.sql(&[&moment(7, 63)]);
     assert_eq!(stage.run("add", &people[3]).result(), "applied");
     assert_eq!(stage.run("update", &people[0]).result(), "queued");
 }

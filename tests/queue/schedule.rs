@@ -1,8 +1,9 @@
 //! When a row is tried again, when it is given up, and how long it is kept then.
 
-use super::{NORA, SUE, TIME_PASSES, stage, stage_that_keeps_all};
+use super::{LEASES_RUN_OUT, NORA, SUE, TIME_PASSES, stage, stage_that_keeps_all};
 use crate::support::bento::{Fault, Script};
 use serde_json::json;
+use std::time::Duration;
 
 #[test]
 fn a_failure_is_tried_again_by_the_schedule_and_buried_in_the_end() {
@@ -75,8 +76,6 @@ fn a_new_webhook_wakes_what_was_buried_and_the_dead_are_cleared_away() {
         stage
             .site
             .sql(&[&sql, "UPDATE wp_bento_webhooks_state SET worker = 0"]);
-        // Something must be due, or no worker is needed.
-        stage.site.sql(&["INSERT INTO wp_bento_webhooks_inbox (kind, person, action, contact, came, due) VALUES (0, UNHEX(SHA2('x', 256)), 1, 'nobody', 0, 0)"]);
         stage.program.work();
         stage.rows_kept()
     };
@@ -136,6 +135,37 @@ fn a_row_that_cuts_short_every_attempt_is_buried() {
     let row = "SELECT CONCAT_WS(' ', buried > 0, reason) FROM wp_bento_webhooks_inbox";
     assert_eq!(stage.value(row), "1 every attempt was cut short");
     assert_eq!(stage.bento.calls().len(), 0);
+}
+
+/// Who is killed says nothing: what he has tried waits by the schedule all the same.
+#[test]
+fn a_row_that_kills_whoever_works_on_it_waits_longer_each_time() {
+    let stage = stage_that_keeps_all();
+    stage.run("update_tags", SUE);
+    let now = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
+    for (attempt, seconds) in [(1, 30), (2, 120), (3, 600)] {
+        stage.bento.world().latency = Duration::from_secs(3);
+        let mut worker = stage.program.start_command(&["work", "--now"]);
+        stage.await_calls(attempt);
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        let due = format!(
+            "SELECT COUNT(*) FROM wp_bento_webhooks_inbox WHERE due BETWEEN {now} + {} AND {now} + {}",
+            seconds * 1000 - 20_000,
+            seconds * 1000
+        );
+        assert_eq!(stage.value(&due), "1", "after attempt {attempt}");
+        stage.bento.world().latency = Duration::ZERO;
+        stage.site.sql(&[
+            LEASES_RUN_OUT,
+            "UPDATE wp_bento_webhooks_state SET worker = 0",
+        ]);
+        stage.program.work();
+        assert_eq!(stage.bento.calls().len(), attempt, "not before it is due");
+        stage.site.sql(&TIME_PASSES);
+    }
+    stage.program.work();
+    assert_eq!(stage.rows_kept(), "0");
 }
 
 /// Bento's API may lag behind its own webhook.

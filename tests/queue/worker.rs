@@ -1,9 +1,10 @@
 //! The worker that a webhook starts beside its answer.
 
 use super::{
-    KEY, LEASES_RUN_OUT, NORA, PATIENCE, SUE, Stage, by_query, crowd, result, stage,
+    KEY, LEASES_RUN_OUT, NORA, PATIENCE, SUE, Stage, TIME_PASSES, by_query, crowd, result, stage,
     stage_that_keeps_all, target, until, webhook,
 };
+use crate::support::bento::{Fault, Script};
 use crate::support::cgi::Request;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -37,7 +38,12 @@ fn workers(stage: &Stage) -> Vec<(PathBuf, String)> {
 }
 
 /// Nothing that happens to the web server's process reaches it, and no server waits for it.
-fn assert_on_its_own(process: &Path) {
+fn assert_on_its_own(process: &Path, foreign: &Path) {
+    let open = fs::read_dir(process.join("fd")).unwrap().flatten();
+    let open: Vec<PathBuf> = open
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .collect();
+    assert!(!open.iter().any(|open| open == foreign), "{open:?}");
     for descriptor in ["0", "1", "2"] {
         let open = fs::read_link(process.join("fd").join(descriptor)).unwrap();
         assert_eq!(open, Path::new("/dev/null"), "descriptor {descriptor}");
@@ -55,8 +61,12 @@ fn async_is_answered_at_once_and_done_beside_the_answer() {
     stage.bento.world().latency = Duration::from_millis(1500);
     let address = format!("{}&async=true", target("update_tags"));
     let request = Request::post(&address, &json!({"id": SUE}).to_string());
-    let request = on_its_own(request.header("X-Bento-Webhooks-Key", KEY));
-    let answer = stage.program.run(&request);
+    let mut request = on_its_own(request.header("X-Bento-Webhooks-Key", KEY));
+    // A web server that leaves a descriptor of its own open.
+    let foreign = stage.site.folder().join("server.log");
+    let script = format!("exec 7>'{}'; exec \"$0\"", foreign.display());
+    request.arguments = vec!["-c".into(), script.into(), stage.program.binary().into()];
+    let answer = stage.program.started_by("/bin/sh").run(&request);
     assert_eq!(answer.result(), "queued", "{answer}");
     assert_eq!(stage.difference(), "", "answered before the work was done");
     stage.await_calls(1);
@@ -66,7 +76,7 @@ fn async_is_answered_at_once_and_done_beside_the_answer() {
     for secret in [KEY, "GATEWAY_INTERFACE", "REQUEST_METHOD", "access_key"] {
         assert!(!told.contains(secret), "{secret} in {told}");
     }
-    assert_on_its_own(process);
+    assert_on_its_own(process, &foreign);
     until("the tags", || stage.tags(3) == r#"a:1:{i:0;s:3:"VIP";}"#);
     until("the end of the worker", || workers(&stage).is_empty());
     assert_eq!(stage.rows_kept(), "0");
@@ -208,4 +218,47 @@ fn what_one_worker_cannot_finish_the_next_one_does() {
     );
     let users = "SELECT COUNT(*) FROM wp_users WHERE user_email LIKE 'crowd%'";
     assert_eq!(stage.value(users), "56");
+}
+
+/// There is no cron and no other webhook: when the calls of this minute are used up, somebody waits for the next one.
+#[test]
+fn who_waits_for_calls_is_not_left_alone() {
+    let (mut stage, people) = crowd(6);
+    stage.site.define("BENTO_WEBHOOKS_CONCURRENCY", "0");
+    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "4");
+    for person in &people[1..] {
+        assert_eq!(stage.run("add", person).result(), "queued");
+    }
+    stage.program.run(&on_its_own(webhook("add", &people[0])));
+    for calls in [2, 4, 6] {
+        stage.await_calls(calls);
+        until("the worker's rest", || {
+            stage.value("SELECT COUNT(*) FROM wp_bento_webhooks_inbox WHERE lease > 0") == "0"
+        });
+        stage.site.sql(&TIME_PASSES);
+    }
+    until("the end of all work", || stage.rows_kept() == "0");
+    until("the end of the worker", || workers(&stage).is_empty());
+}
+
+/// The same for a row that waits for its next attempt.
+#[test]
+fn who_waits_for_a_second_attempt_is_not_left_alone() {
+    let stage = stage();
+    let broken = Script::always(Fault::status(500, "{}"));
+    stage.bento.world().scripts.push(broken);
+    let answer = stage.program.run(&on_its_own(webhook("update_tags", SUE)));
+    assert_eq!(answer.result(), "queued", "{answer}");
+    let worker = "SELECT COUNT(*) FROM wp_bento_webhooks_state WHERE worker > 0";
+    for attempt in ["1", "2"] {
+        until("the end of an attempt", || {
+            stage.value("SELECT attempts * (lease = 0) FROM wp_bento_webhooks_inbox") == attempt
+        });
+        assert_eq!(stage.value(worker), "1", "after attempt {attempt}");
+        assert_eq!(workers(&stage).len(), 1, "after attempt {attempt}");
+        stage.site.sql(&TIME_PASSES);
+    }
+    // Ten minutes are too long to wait for.
+    until("the end of the worker", || workers(&stage).is_empty());
+    assert_eq!(stage.value(worker), "0");
 }
