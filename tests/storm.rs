@@ -137,12 +137,14 @@ fn next_hour(stage: &Stage, workers: &Workers) -> Instant {
 
 /// Lets hours pass, in each of which the worker does what one minute's calls allow, until nothing is left.
 fn drain(stage: &Stage, workers: &Workers, hours: &mut Vec<Instant>, most: usize) {
-    while inbox::rows(&stage.site.database) != (0, 0) {
-        assert!(
-            hours.len() < most,
-            "{:?}",
-            stage.program.command(&["queue"])
-        );
+    loop {
+        let (waiting, given_up) = inbox::rows(&stage.site.database);
+        let shown = || stage.program.command(&["queue"]);
+        assert_eq!(given_up, 0, "something was given up: {:?}", shown());
+        if waiting == 0 {
+            return;
+        }
+        assert!(hours.len() < most, "{:?}", shown());
         stage.program.command(&["retry", "--all"]);
         stage.program.command(&["work", "--now"]);
         hours.push(next_hour(stage, workers));

@@ -372,8 +372,11 @@ impl Site<'_> {
                  ORDER BY due, id LIMIT 1"
             )
             .into(),
-            format!("SELECT MIN(GREATEST(due, lease)) INTO @next FROM `{inbox}` WHERE buried = 0").into(),
-            "SET @next = IF(@free, @next, GREATEST(@next, @opens))".into(),
+            // What needs no call waits for none.
+            format!(
+                "SELECT MIN(GREATEST(due, lease, IF(kind = {FREE}, 0, @opens))) INTO @next FROM `{inbox}` WHERE buried = 0"
+            )
+            .into(),
             // A late worker may be ending the row that was seen.
             format!(
                 "UPDATE `{inbox}` SET {}, live = 0 WHERE id = @pick AND {due}",

@@ -1,6 +1,6 @@
 //! What is sent once a user is committed.
 
-use super::{NORA, SUE, TIME_PASSES, stage_with};
+use super::{NORA, Request, SUE, TIME_PASSES, stage_with, target};
 use crate::support::bento::{Fault, Script};
 use serde_json::{Value, json};
 
@@ -141,4 +141,23 @@ fn what_can_never_go_back_is_given_up_and_can_be_retried() {
     assert_eq!(stage.rows_kept(), "0");
     let calls = stage.bento.calls();
     assert_eq!(calls[4].body, calls[1].body, "the same password");
+}
+
+/// A mail needs no call: it is waited for although there will be none for long.
+#[test]
+fn a_mail_does_not_wait_for_bento() {
+    let mut stage = stage_with(&json!({}), |_| {});
+    stage.site.define("BENTO_WEBHOOKS_SENDMAIL", "/bin/false");
+    let address = format!("{}&send_notification=true", target("add"));
+    let request = Request::post(&address, &json!({"id": NORA}).to_string());
+    let answer = stage.program.run(&request);
+    assert_eq!(answer.result(), "applied", "{answer}");
+    stage.site.define("BENTO_WEBHOOKS_SENDMAIL", "/bin/true");
+    let now = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
+    stage.site.sql(&[
+        &format!("UPDATE wp_bento_webhooks_inbox SET due = {now} + 1500"),
+        &format!("UPDATE wp_bento_webhooks_state SET paused = {now} + 3600000"),
+    ]);
+    stage.command(&["work"]);
+    assert_eq!(stage.rows_kept(), "0");
 }
