@@ -422,16 +422,57 @@ fn the_script_is_short_and_any_shell_reads_it() {
     let text = fs::read_to_string(&script).unwrap();
     assert!(text.lines().count() < 400, "{}", text.lines().count());
     assert_eq!(text.lines().last(), Some("main \"$@\""));
-    for shell in ["dash", "bash"] {
-        assert!(
-            Command::new(shell)
-                .arg("-n")
-                .arg(&script)
-                .status()
-                .unwrap()
-                .success(),
-            "{shell}"
-        );
+    let version = format!("bento-webhooks {}\n", env!("CARGO_PKG_VERSION"));
+    for shell in SHELLS {
+        let run = |arguments: &[&str]| {
+            let mut command = Command::new(shell[0]);
+            let command = command.args(&shell[1..]).args(arguments);
+            Ended::of(&command.output().unwrap())
+        };
+        let script = script.display().to_string();
+        assert_eq!(run(&["-n", &script]).code, Some(0), "{shell:?}");
+        assert_eq!(run(&[&script, "--version"]).said, version, "{shell:?}");
+    }
+}
+
+/// Those that shared hosts have.
+const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
+
+/// Whatever the folder is called, from wherever the script is started, and whatever `cd` would rather do.
+#[test]
+fn the_script_finds_what_lies_beside_it() {
+    let Some(shop) = Shop::new(Layout::Root) else {
+        return;
+    };
+    let name = "-my 'odd' \"folder\" ü";
+    let folder = shop.home.join(name);
+    fs::create_dir(&folder).unwrap();
+    for file in ["install.sh", "bento-webhooks"] {
+        fs::copy(archive().join(file), folder.join(file)).unwrap();
+    }
+    let elsewhere = shop.home.join("elsewhere");
+    fs::create_dir_all(elsewhere.join(name)).unwrap();
+    let relative = format!("{name}/install.sh");
+    let whole = folder.join("install.sh").display().to_string();
+    for shell in SHELLS {
+        for script in [&relative, &format!("./{relative}"), &whole] {
+            let mut command = shop.command(shell[0]);
+            let output = command
+                .args(&shell[1..])
+                .args(["--", script, "--version"])
+                .env("CDPATH", format!("{}:.", elsewhere.display()))
+                .output()
+                .unwrap();
+            let ended = Ended::of(&output);
+            assert_eq!(
+                (ended.code, ended.said.as_str()),
+                (
+                    Some(0),
+                    concat!("bento-webhooks ", env!("CARGO_PKG_VERSION"), "\n")
+                ),
+                "{shell:?} {script} {ended:?}"
+            );
+        }
     }
 }
 
