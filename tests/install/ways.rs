@@ -374,6 +374,7 @@ fn wrong_use_is_said_and_changes_nothing() {
         &["--recipe", "9"],
         &["--path"],
         &["--path", "/nonexistent"],
+        &["--url", "nonsense"],
         &["--undo", "--uninstall"],
     ] {
         let ended = shop.install(arguments);
