@@ -477,6 +477,33 @@ fn the_script_finds_what_lies_beside_it() {
     }
 }
 
+/// A site that answers 500 by itself is not for the host to mend.
+#[test]
+fn a_site_that_is_broken_before_is_told_so() {
+    let Some(apache) = apache() else { return };
+    let shop = &apache.shop;
+    let rules = fs::read_to_string(shop.htaccess()).unwrap();
+    fs::write(shop.htaccess(), format!("NoSuchDirective\n{rules}")).unwrap();
+    let before = shop.tree();
+    let ended = shop.install(&["--yes"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("answers 500 without me"), "{ended:?}");
+    is_untouched(shop, &before, &ended);
+    // Pages that only WordPress breaks, or keeps back while it is updated, are in nobody's way.
+    fs::write(shop.htaccess(), &rules).unwrap();
+    fs::write(
+        shop.wordpress.join(".maintenance"),
+        "<?php $upgrading = time();",
+    )
+    .unwrap();
+    let ended = shop.install(&["--yes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.said.contains("home page still answers 503"),
+        "{ended:?}"
+    );
+}
+
 /// WordPress knows another address than the one that leads here from this machine.
 #[test]
 fn the_address_to_test_with_can_be_named() {
