@@ -23,7 +23,7 @@ h1{display:flex;align-items:center;gap:.65rem;margin:0 0 .75rem;font-size:1.4rem
 svg{flex:none;width:1.75rem;height:1.75rem;fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}\
 h2{margin:1.25rem 0 .25rem;font-size:1rem}\
 p{margin:0}\
-code{padding:.1em .3em;background:var(--chip);border-radius:.25rem;font:.92em ui-monospace,Menlo,Consolas,monospace;-webkit-box-decoration-break:clone;box-decoration-break:clone}\
+code{padding:.1em .3em;background:var(--chip);border-radius:.25rem;font:.92em ui-monospace,Menlo,Consolas,monospace;display:inline-block;max-width:100%}\
 dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1.25rem;margin:1.5rem 0 0;padding-top:1.25rem;border-top:1px solid var(--line);font-size:.9375rem}\
 dt{color:var(--soft)}dd{margin:0}\
 ul{display:flex;flex-wrap:wrap;gap:.35rem;margin:0;padding:0;list-style:none}\
