@@ -148,7 +148,8 @@ setup() {
   trap : INT TERM HUP
   code=0
   "$program" setup "$@" || code=$?
-  if [ "$code" -gt 128 ]; then
+  # Killed, or a fault of the program: it says 4 at most.
+  if [ "$code" -gt 4 ]; then
     "$program" setup "$@" --recover || fail "not everything could be put back; run me again"
     code=1
   fi
@@ -198,7 +199,9 @@ package() {
 }
 
 main() {
-  here=$(cd "$(dirname "$0")" && pwd)
+  # With CDPATH, cd would look elsewhere and say where it went.
+  unset CDPATH
+  here=$(cd -- "$(dirname -- "$0")" && pwd)
   case "$#:${1-}" in
     1:demo)
       cd "$here"

@@ -9,6 +9,9 @@ use std::fmt::Write;
 /// `Content-Security-Policy` of the page.
 pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What the page says when everything is right with an address.
+pub const WORKS: &str = "This address works";
+
 const STYLE: &str = "\
 :root{color-scheme:light dark;--back:#f4f5f7;--card:#fff;--ink:#1d2327;--soft:#50575e;--line:#dcdcde;--chip:#eef0f2;--good:#00693a;--calm:#1f5a8a;--bad:#a4262c}\
 @media (prefers-color-scheme:dark){:root{--back:#14171a;--card:#1e2327;--ink:#f0f0f1;--soft:#b4b9be;--line:#3c434a;--chip:#2c3338;--good:#6fd39b;--calm:#8fc3ee;--bad:#ff9a9a}}\
@@ -20,7 +23,7 @@ h1{display:flex;align-items:center;gap:.65rem;margin:0 0 .75rem;font-size:1.4rem
 svg{flex:none;width:1.75rem;height:1.75rem;fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}\
 h2{margin:1.25rem 0 .25rem;font-size:1rem}\
 p{margin:0}\
-code{padding:.1em .3em;background:var(--chip);border-radius:.25rem;font:.92em ui-monospace,Menlo,Consolas,monospace;white-space:nowrap}\
+code{padding:.1em .3em;background:var(--chip);border-radius:.25rem;font:.92em ui-monospace,Menlo,Consolas,monospace;display:inline-block;max-width:100%}\
 dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1.25rem;margin:1.5rem 0 0;padding-top:1.25rem;border-top:1px solid var(--line);font-size:.9375rem}\
 dt{color:var(--soft)}dd{margin:0}\
 ul{display:flex;flex-wrap:wrap;gap:.35rem;margin:0;padding:0;list-style:none}\
@@ -110,7 +113,7 @@ fn words(ending: &Ending) -> Words {
     match ending {
         Ending::Tested(_) => Words::new(
             Mood::Good,
-            "This address works",
+            WORKS,
             "bento-webhooks answers here, and the access key is right.",
             "Use the address in a Bento workflow, with <code>add</code>, <code>update</code> or <code>update_tags</code> as its <code>wpf_action</code>.",
         ),
@@ -180,11 +183,11 @@ fn failed(trouble: &Trouble) -> Words {
     };
     let next = match trouble {
         Trouble::Setup(_) | Trouble::Bug => {
-            "Run <code>bento-webhooks doctor</code> on the server: it names what is broken and how to mend it."
+            "Run <code>~/.bento-webhooks/bin/bento-webhooks doctor</code> on the server: it names what is broken and how to mend it."
         }
         Trouble::Tag => "Reload this page in a minute.",
         Trouble::Database { .. } | Trouble::Bento { .. } | Trouble::Mail { .. } => {
-            "Reload this page in a minute. If it stays like this, run <code>bento-webhooks doctor</code> on the server: it names what is broken."
+            "Reload this page in a minute. If it stays like this, run <code>~/.bento-webhooks/bin/bento-webhooks doctor</code> on the server: it names what is broken."
         }
     };
     Words::new(Mood::Bad, title, what, next)

@@ -179,7 +179,12 @@ fn scenes() -> Vec<Scene> {
             "broken",
             broken,
             about(SUE),
-            &["Not done yet", "database cannot be used", NEXT, "doctor"],
+            &[
+                "Not done yet",
+                "database cannot be used",
+                NEXT,
+                "~/.bento-webhooks/bin/bento-webhooks doctor",
+            ],
         ),
     ]
 }

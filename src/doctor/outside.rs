@@ -5,6 +5,7 @@ use super::panel;
 use super::patient::Patient;
 use super::program::host as ask_host;
 use crate::http::{Route, Trust};
+use crate::page::WORKS;
 use crate::text::one_line;
 use crate::web::{self, Ask, Certificate, Failure, Reply, Verdict, Web};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -144,7 +145,7 @@ pub(super) fn reach(patient: &Patient) -> Vec<Finding> {
         format!("{} cannot be reached from here: {why}", one_line(home)),
         "What cannot be reached cannot be examined, and perhaps Bento cannot reach it either.",
         format!(
-            "open  {home}/?wpf_action=test&access_key=…  in a browser, with your key: it must say \"The webhook address works\""
+            "open  {home}/?wpf_action=test&access_key=…  in a browser, with your key: it must say \"{WORKS}\""
         ),
     )]
 }

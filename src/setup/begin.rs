@@ -1,5 +1,6 @@
 //! For whom and where the work is: the account, its home folder, the one WordPress that is meant.
 
+use super::known;
 use super::look::{self, Account};
 use super::options::{Options, Task};
 use super::screen::Screen;
@@ -42,15 +43,15 @@ impl<'o> Setup<'o> {
             .as_ref()
             .map(|account| account.home.clone())
             .or(home);
-        let prefix = options
-            .prefix
-            .clone()
-            .or_else(|| Some(home?.join(".bento-webhooks")));
-        let prefix = prefix.ok_or_else(|| {
-            Stop::wrong_use(
-                "There is no home folder here; say with --prefix where the program may live.",
-            )
-        })?;
+        let prefix = match (&options.prefix, home) {
+            (Some(prefix), _) => prefix.clone(),
+            (None, Some(home)) => prefix(&home, options, wordpress.as_deref(), screen)?,
+            (None, None) => {
+                return Err(Stop::wrong_use(
+                    "There is no home folder here; say with --prefix where the program may live.",
+                ));
+            }
+        };
         let here = env::current_dir().unwrap_or_default();
         Ok(Setup {
             options,
@@ -61,6 +62,35 @@ impl<'o> Setup<'o> {
                 gid: account.gid,
             }),
         })
+    }
+}
+
+/// The folder of program and journal: each WordPress has its own, so that each can be undone alone.
+fn prefix(
+    home: &Path,
+    options: &Options,
+    wordpress: Option<&Path>,
+    screen: &Screen,
+) -> Result<PathBuf, Stop> {
+    if let (Task::Install | Task::DryRun, Some(wordpress)) = (options.task, wordpress) {
+        return Ok(known::place_for(home, wordpress));
+    }
+    let named = options.path.as_deref();
+    let named = named.map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+    let places = known::places_of(home, wordpress.or(named.as_deref()));
+    match places.as_slice() {
+        [] => Ok(known::unused(home)),
+        [place] => Ok(place.clone()),
+        several => {
+            let mut list = String::from("There are several:\n");
+            for wordpress in several
+                .iter()
+                .filter_map(|place| known::wordpress_of(place))
+            {
+                list += &format!("  {}\n", screen.path(&wordpress));
+            }
+            Err(Stop::wrong_use(format!("{list}Name one with --path.")))
+        }
     }
 }
 

@@ -396,14 +396,26 @@ impl Entry {
     }
 }
 
-/// What is installed, out of the journal in this folder; for those who only look.
+/// What the journal in this folder says; for those who only look.
+fn entries(folder: &Path) -> Vec<Entry> {
+    let text = fs::read_to_string(folder.join("journal")).unwrap_or_default();
+    let lines = text.lines();
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// What is installed, out of the journal in this folder.
 pub(super) fn installed(folder: &Path) -> Option<Installed> {
-    let text = fs::read_to_string(folder.join("journal")).ok()?;
-    let entries = text.lines().rev();
-    entries
-        .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
-        .find_map(|entry| match entry {
-            Entry::Done(installed) => Some(*installed),
-            _ => None,
-        })
+    let entries = entries(folder).into_iter().rev();
+    let mut done = entries.filter_map(|entry| match entry {
+        Entry::Done(installed) => Some(*installed),
+        _ => None,
+    });
+    done.next()
+}
+
+/// Whether the last run in this folder ended in the middle.
+pub(super) fn was_interrupted(folder: &Path) -> bool {
+    !matches!(entries(folder).last(), None | Some(Entry::Done(_)))
 }

@@ -307,7 +307,7 @@ impl<'o> Setup<'o> {
             Recipe::Only(rung) => vec![rung],
             _ => Rung::ALL.to_vec(),
         };
-        let View::Seen { web, server, .. } = view else {
+        let View::Seen { web, server, front } = view else {
             // Nothing can be tried: the best place, or the one that was named.
             let rung = rungs.first().copied().unwrap_or(Rung::FullRules);
             let place = sight.ground.place(rung, ladder::OWN_NAME);
@@ -330,6 +330,10 @@ impl<'o> Setup<'o> {
         };
         let ladder = Ladder::build(sight, web, journal, &rungs, &self.prefix).map_err(failed)?;
         let found = match ladder.rewriting() {
+            // A file that breaks the site breaks the throw-away folder as well, and no host can help with that.
+            Err(NoRules::Seen(_)) if front.status == 500 => Err(Stop::failed(
+                "Your home page answers 500 without me; mend that first (the web server's error log names the cause), then run me again. Nothing was changed.",
+            )),
             Err(NoRules::Seen(what)) => {
                 screen.row(Mark::No, "rules in .htaccess", &what);
                 Err(refusal(sight, server, Missing::Rules))

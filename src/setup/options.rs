@@ -3,6 +3,7 @@
 use super::place::Rung;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use url::Url;
 
 /// What `setup --help` shows; install.sh shows the same.
 pub(super) const HELP: &str = "\
@@ -113,7 +114,8 @@ impl Options {
             match argument {
                 Long("path") => options.path = Some(parser.value().map_err(wrong)?.into()),
                 Long("url") => {
-                    options.url = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
+                    let text = parser.value().map_err(wrong)?.string().map_err(wrong)?;
+                    options.url = Some(web_address(text)?);
                 }
                 Long("prefix") => options.prefix = Some(parser.value().map_err(wrong)?.into()),
                 Long("nginx") => options.nginx = parser.value().map_err(wrong)?.into(),
@@ -173,6 +175,14 @@ impl Options {
         self.task = task;
         Ok(())
     }
+}
+
+fn web_address(text: String) -> Result<String, String> {
+    let is_one =
+        Url::parse(&text).is_ok_and(|url| url.has_host() && url.scheme().starts_with("http"));
+    is_one
+        .then_some(text)
+        .ok_or_else(|| "--url needs an address such as https://example.org".to_owned())
 }
 
 fn recipe(name: &str) -> Result<Recipe, String> {

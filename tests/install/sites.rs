@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
+use std::process::Command;
 
-use crate::hosting::{Apache, Gateway, Host, Hosting, Layout, Php, User, is_root};
+use serde_json::json;
+
+use crate::hosting::{Apache, Gateway, Host, Hosting, KEY, Layout, Php, Shop, Tree, User, is_root};
 use crate::watch::{
     addresses_are_told_apart, fetch, home_is_up, program_answers, while_home_is_up,
 };
@@ -244,4 +247,66 @@ fn a_file_that_belongs_to_the_web_server_stays_its_own() {
     let ended = while_home_is_up(shop, || shop.install(&["--yes"]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(shop.tree().difference(&before), [""; 0], "{ended:?}");
+}
+
+/// Each WordPress has a journal of its own, so one can be taken away without the other.
+#[test]
+fn two_sites_in_one_home_come_and_go_alone() {
+    let Some(apache) = everything(Layout::Root) else {
+        return;
+    };
+    let shop = &apache.shop;
+    let Some(second) = Shop::new(Layout::Folder) else {
+        return;
+    };
+    // The second moves in below the first, with its own database.
+    let blog = shop.public.join("blog");
+    let copied = Command::new("cp")
+        .arg("-R")
+        .args([&second.wordpress, &blog])
+        .status();
+    assert!(copied.unwrap().success());
+    let address = format!("{}/blog", shop.address);
+    for name in ["home", "siteurl"] {
+        second.set_option(name, &json!(address));
+    }
+    shop.owner.own(&shop.home);
+    let [all, only_blog] = [&shop.public, &blog].map(|folder| Tree::of(folder));
+    let is_answered = |address: &str| {
+        let answer = fetch(
+            &format!("{address}/?wpf_action=test&access_key={KEY}"),
+            None,
+        );
+        answer.signature.is_some()
+    };
+    let [first, below] = [&shop.public, &blog].map(|folder| folder.display().to_string());
+    for path in [&first, &below] {
+        let ended = while_home_is_up(shop, || shop.install(&["--yes", "--path", path]));
+        assert_eq!(ended.code, Some(0), "{ended:?}\n{}", apache.errors());
+    }
+    assert!(is_answered(&shop.address) && is_answered(&address));
+    let again = shop.install(&["--yes", "--path", &first]);
+    assert!(again.said.contains("Already installed"), "{again:?}");
+    let ended = shop.install(&["--undo"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for name in ["~/public_html\n", "~/public_html/blog\n"] {
+        assert!(ended.errors.contains(name), "{ended:?}");
+    }
+    let ended = shop.install(&["--uninstall", "--path", &below]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(Tree::of(&blog).difference(&only_blog), [""; 0], "{ended:?}");
+    assert!(is_answered(&shop.address) && !is_answered(&address));
+    let ended = shop.install(&["--uninstall", "--path", &below]);
+    assert_eq!(
+        ended.said.lines().last(),
+        Some("Nothing is installed here.")
+    );
+    // The one that is left need not be named.
+    let ended = shop.install(&["--uninstall"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        Tree::of(&shop.public).difference(&all),
+        [""; 0],
+        "{ended:?}"
+    );
 }

@@ -374,6 +374,7 @@ fn wrong_use_is_said_and_changes_nothing() {
         &["--recipe", "9"],
         &["--path"],
         &["--path", "/nonexistent"],
+        &["--url", "nonsense"],
         &["--undo", "--uninstall"],
     ] {
         let ended = shop.install(arguments);
@@ -422,17 +423,85 @@ fn the_script_is_short_and_any_shell_reads_it() {
     let text = fs::read_to_string(&script).unwrap();
     assert!(text.lines().count() < 400, "{}", text.lines().count());
     assert_eq!(text.lines().last(), Some("main \"$@\""));
-    for shell in ["dash", "bash"] {
-        assert!(
-            Command::new(shell)
-                .arg("-n")
-                .arg(&script)
-                .status()
-                .unwrap()
-                .success(),
-            "{shell}"
-        );
+    let version = format!("bento-webhooks {}\n", env!("CARGO_PKG_VERSION"));
+    for shell in SHELLS {
+        let run = |arguments: &[&str]| {
+            let mut command = Command::new(shell[0]);
+            let command = command.args(&shell[1..]).args(arguments);
+            Ended::of(&command.output().unwrap())
+        };
+        let script = script.display().to_string();
+        assert_eq!(run(&["-n", &script]).code, Some(0), "{shell:?}");
+        assert_eq!(run(&[&script, "--version"]).said, version, "{shell:?}");
     }
+}
+
+/// Those that shared hosts have.
+const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
+
+/// Whatever the folder is called, from wherever the script is started, and whatever `cd` would rather do.
+#[test]
+fn the_script_finds_what_lies_beside_it() {
+    let Some(shop) = Shop::new(Layout::Root) else {
+        return;
+    };
+    let name = "-my 'odd' \"folder\" ü";
+    let folder = shop.home.join(name);
+    fs::create_dir(&folder).unwrap();
+    for file in ["install.sh", "bento-webhooks"] {
+        fs::copy(archive().join(file), folder.join(file)).unwrap();
+    }
+    let elsewhere = shop.home.join("elsewhere");
+    fs::create_dir_all(elsewhere.join(name)).unwrap();
+    let relative = format!("{name}/install.sh");
+    let whole = folder.join("install.sh").display().to_string();
+    for shell in SHELLS {
+        for script in [&relative, &format!("./{relative}"), &whole] {
+            let mut command = shop.command(shell[0]);
+            let output = command
+                .args(&shell[1..])
+                .args(["--", script, "--version"])
+                .env("CDPATH", format!("{}:.", elsewhere.display()))
+                .output()
+                .unwrap();
+            let ended = Ended::of(&output);
+            assert_eq!(
+                (ended.code, ended.said.as_str()),
+                (
+                    Some(0),
+                    concat!("bento-webhooks ", env!("CARGO_PKG_VERSION"), "\n")
+                ),
+                "{shell:?} {script} {ended:?}"
+            );
+        }
+    }
+}
+
+/// A site that answers 500 by itself is not for the host to mend.
+#[test]
+fn a_site_that_is_broken_before_is_told_so() {
+    let Some(apache) = apache() else { return };
+    let shop = &apache.shop;
+    let rules = fs::read_to_string(shop.htaccess()).unwrap();
+    fs::write(shop.htaccess(), format!("NoSuchDirective\n{rules}")).unwrap();
+    let before = shop.tree();
+    let ended = shop.install(&["--yes"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("answers 500 without me"), "{ended:?}");
+    is_untouched(shop, &before, &ended);
+    // Pages that only WordPress breaks, or keeps back while it is updated, are in nobody's way.
+    fs::write(shop.htaccess(), &rules).unwrap();
+    fs::write(
+        shop.wordpress.join(".maintenance"),
+        "<?php $upgrading = time();",
+    )
+    .unwrap();
+    let ended = shop.install(&["--yes"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.said.contains("home page still answers 503"),
+        "{ended:?}"
+    );
 }
 
 /// WordPress knows another address than the one that leads here from this machine.
