@@ -61,7 +61,7 @@ fn a_failing_statement_is_made_up_for_without_transactions() {
         let ground = Ground::new(&scenario);
         let undisturbed = ground.undisturbed();
         for (number, text) in (1..).zip(&undisturbed.statements) {
-            for mishap in [Mishap::Deadlock, Mishap::LockWait, Mishap::Loss] {
+            for mishap in [Mishap::Deadlock, Mishap::Loss] {
                 let place = format!("{name}: {mishap:?} on statement {number}, {text:.80}");
                 ground.reset();
                 ground.proxy.begin(Plan::Fail(number, mishap));
