@@ -98,7 +98,7 @@ fn without_chance(page: &str) -> String {
     ]
     .iter()
     .fold(page, |page, (from, to)| {
-        let pattern = regex::Regex::new(from).unwrap();
+        let pattern = regex_lite::Regex::new(from).unwrap();
         pattern.replace_all(&page, *to).into_owned()
     })
 }
