@@ -82,9 +82,10 @@ fn scenes() -> Vec<Scene> {
         }
         world.subscribers = vec![Subscriber::new(SUE, "sue@example.test", &["90", "91"])];
     });
-    // Every visit finds something to do.
+    // Every visit finds something to do; the first one makes the inbox.
+    tagged.program.run(&Request::get(&about(SUE)));
     tagged.site.sql(&[
-        "CREATE TRIGGER forget AFTER INSERT ON wp_wpf_logging FOR EACH ROW DELETE FROM wp_usermeta WHERE meta_key = 'bento_tags'",
+        "CREATE TRIGGER forget AFTER INSERT ON wp_bento_webhooks_inbox FOR EACH ROW DELETE FROM wp_usermeta WHERE meta_key = 'bento_tags'",
     ]);
     let settled = stage();
     settled.program.run(&Request::get(&about(SUE)));
