@@ -123,7 +123,7 @@ pub fn work(
             Ok(rest) => rest?,
             // A bug in one row must not keep the others waiting; the connection may be in the middle of an answer.
             Err(_) => {
-                site = Site::connect(&config)?;
+                site = Site::connect_for_work(&config)?;
                 site.place(&Whereabouts::Number(number))?;
                 Rest::Due
             }
