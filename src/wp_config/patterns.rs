@@ -66,13 +66,13 @@ fn expanded(replacement: &str, found: &Captures<'_>) -> String {
     let mut out = String::new();
     let mut rest = replacement;
     while let Some(first) = rest.chars().next() {
-        let (digits, after) = match rest.as_bytes() {
-            [b'$', b'{', digit, b'}', ..] => (Some(*digit), 4),
-            [b'$' | b'\\', digit, ..] => (Some(*digit), 2),
-            _ => (None, 1),
+        let group = match rest.as_bytes() {
+            [b'$', b'{', digit, b'}', ..] => Some((*digit, 4)),
+            [b'$' | b'\\', digit, ..] => Some((*digit, 2)),
+            _ => None,
         };
-        let after = match digits.filter(u8::is_ascii_digit) {
-            Some(digit) => {
+        let after = match group.filter(|(digit, _)| digit.is_ascii_digit()) {
+            Some((digit, after)) => {
                 let group = found.get(usize::from(digit - b'0'));
                 out.push_str(group.map_or("", |group| group.as_str()));
                 after
