@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Seconds to wait after each failed attempt, give or take a tenth; after the last one the row is buried.
-const SCHEDULE: [u64; 11] = [
+pub const SCHEDULE: [u64; 11] = [
     30,
     2 * 60,
     10 * 60,
@@ -92,11 +92,6 @@ fn next(now: Millis, attempt: u32, asked: Option<u32>, spread: i64) -> Next {
         seconds.saturating_mul(u64::try_from(1000 + spread.clamp(-100, 100)).unwrap_or(1000));
     let asked = u64::from(asked.unwrap_or_default().min(LONGEST_WAIT)) * 1000;
     Next::At(now + wait.max(asked))
-}
-
-/// Seconds to wait after each attempt, in their order, where nobody is left to say how it ended.
-pub fn schedule() -> &'static [u64] {
-    &SCHEDULE
 }
 
 /// Whether attempt number `attempt` is one too many: every one before ended without a word, as when the program is killed.

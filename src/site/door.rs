@@ -13,7 +13,7 @@
 use super::inbox::{COLUMNS, FREE, LEASE, NOW, forgotten, lease, task};
 use super::{Forgive, OwnTables, Reply, Site, Statement, number_column};
 use crate::echo::KeyPlace;
-use crate::inbox::{Lease, Mark, Millis, Task, Token, schedule};
+use crate::inbox::{Lease, Mark, Millis, SCHEDULE, Task, Token};
 use crate::outcome::Trouble;
 use crate::webhook::Webhook;
 
@@ -428,7 +428,7 @@ impl Site<'_> {
 /// What a claim changes in a row that has had so many `attempts`. Who is killed cannot say when the row is to be tried
 /// again, so that is said before.
 fn taken(token: Token, attempts: &str) -> String {
-    let waits: Vec<String> = schedule().iter().map(u64::to_string).collect();
+    let waits: Vec<String> = SCHEDULE.iter().map(u64::to_string).collect();
     // Assignments are made from left to right.
     format!(
         "token = X'{}', lease = @now + {LEASE}, attempts = {attempts} + 1, due = @now + 1000 * ELT(LEAST(attempts, {}), {})",

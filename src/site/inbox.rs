@@ -47,7 +47,7 @@ impl Site<'_> {
         );
         // The row before the user: when a row is gone, the user it was about can be seen.
         let mut statements = vec![self.reading_version(), self.finding_row(person)];
-        statements.extend(self.finding_soon(id, email));
+        statements.extend(self.finding(id, email, users::Search::Soon));
         let replies = match self.send(&statements) {
             // Who has no right to a table is not told that it is missing.
             Err(failure)
@@ -276,12 +276,11 @@ impl Site<'_> {
         let held = format!("id = {} AND token = X'{}'", lease.id, lease.token.hex());
         let version = lease.version;
         // What has joined the row meanwhile starts anew: it has not failed yet, but may not hurry either.
-        let failed = |due: Millis| {
-            format!(
-                "attempts = IF(version = {version}, attempts, LEAST(attempts, 1)), \
-                 due = IF(version = {version}, {due}, LEAST({due}, {NOW} + {FIRST_WAIT}))"
-            )
+        let unless_joined = |column: &str, failed: &str, joined: &str| {
+            format!("{column} = IF(version = {version}, {failed}, {joined})")
         };
+        let attempts = unless_joined("attempts", "attempts", "LEAST(attempts, 1)");
+        let soon = format!("{NOW} + {FIRST_WAIT}");
         let change = match fate {
             Fate::Done(_) => {
                 return format!("DELETE FROM `{inbox}` WHERE {held} AND version = {version}")
@@ -289,15 +288,17 @@ impl Site<'_> {
             }
             Fate::Again(_) => format!("attempts = 0, due = {NOW}"),
             Fate::Later(_, at, why) => {
-                format!("{}, {}", failed(*at), reason(why))
+                let due = unless_joined("due", &at.to_string(), &format!("LEAST({at}, {soon})"));
+                format!("{attempts}, {due}, {}", reason(why))
             }
             Fate::Uncounted(_, at, why) => {
                 let attempts = "GREATEST(attempts, 1) - 1";
                 format!("attempts = {attempts}, due = {at}, {}", reason(why))
             }
             Fate::Buried(_, why) => {
-                let buried = format!("buried = IF(version = {version}, {NOW}, 0)");
-                format!("{buried}, {}, {}", failed(Millis::MAX), reason(why))
+                let buried = unless_joined("buried", NOW, "0");
+                let due = unless_joined("due", "due", &soon);
+                format!("{buried}, {attempts}, {due}, {}", reason(why))
             }
         };
         format!("UPDATE `{inbox}` SET {released}, {change} WHERE {held}").into()

@@ -34,6 +34,36 @@ pub fn user_slot(id: u64) -> u32 {
 /// Milliseconds that a search for a contact id may take while a sender waits.
 const SEARCH_TIME: u32 = 1000;
 
+/// How long a contact id is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Search {
+    /// No longer than [`SEARCH_TIME`]: then the server ends it, and nobody knows.
+    Soon,
+    /// As long as the server takes.
+    ToTheEnd,
+}
+
+impl Search {
+    /// How the statement begins. MariaDB and MySQL are told of a limit in different ways, each of which is a comment to the
+    /// other.
+    fn select(self) -> String {
+        let seconds = f64::from(SEARCH_TIME) / 1000.0;
+        match self {
+            Search::Soon => format!(
+                "/*M!100100 SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({SEARCH_TIME}) */"
+            ),
+            Search::ToTheEnd => "SELECT".to_owned(),
+        }
+    }
+
+    fn forgives(self) -> Forgive {
+        match self {
+            Search::Soon => Forgive::Endless,
+            Search::ToTheEnd => Forgive::Incomparable,
+        }
+    }
+}
+
 /// A user who was found, before anything is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -52,7 +82,7 @@ impl Site<'_> {
         id: Option<&str>,
         email: Option<&str>,
     ) -> Result<Option<Found>, Trouble> {
-        let replies = self.send(&self.finding(id, email))?;
+        let replies = self.send(&self.finding(id, email, Search::ToTheEnd))?;
         Ok(found(&replies, id, email))
     }
 
@@ -60,26 +90,24 @@ impl Site<'_> {
     ///
     /// WordPress has an index on addresses but none on contact ids: looking for an id reads a row of every linked user. So
     /// the server is told to spare itself that when the user with the address has the id.
-    pub(super) fn finding(&self, id: Option<&str>, email: Option<&str>) -> Vec<Statement> {
+    pub(super) fn finding(
+        &self,
+        id: Option<&str>,
+        email: Option<&str>,
+        search: Search,
+    ) -> Vec<Statement> {
         let (id, email) = (id.unwrap_or_default(), email.unwrap_or_default().trim());
-        vec![self.finding_contact(id, email), self.finding_email(email)]
-    }
-
-    /// The same for a sender who waits: the server ends the first one when it takes too long.
-    pub(super) fn finding_soon(&self, id: Option<&str>, email: Option<&str>) -> Vec<Statement> {
-        let mut statements = self.finding(id, email);
-        if let Some(contact) = statements.first_mut() {
-            *contact = ending_soon(&contact.sql);
-        }
-        statements
+        let contact = self.finding_contact(id, email, search);
+        vec![contact, self.finding_email(email)]
     }
 
     /// Users with this contact id in usermeta; none when the user with the address is one of them.
-    fn finding_contact(&self, id: &str, email: &str) -> Statement {
+    fn finding_contact(&self, id: &str, email: &str, search: Search) -> Statement {
         let (usermeta, users) = (&self.tables.usermeta, &self.tables.users);
         let mut statement = format!(
-            "SELECT m.user_id, m.meta_value, u.user_email FROM `{usermeta}` m JOIN `{users}` u ON u.ID = m.user_id \
+            "{} m.user_id, m.meta_value, u.user_email FROM `{usermeta}` m JOIN `{users}` u ON u.ID = m.user_id \
              WHERE m.meta_key = '{CONTACT_ID}' AND m.meta_value = {} AND m.user_id < 100000000",
+            search.select(),
             self.text(id)
         );
         // What a column cannot hold must not keep the server from looking for the id.
@@ -92,7 +120,7 @@ impl Site<'_> {
                 self.text(id)
             );
         }
-        unless_empty(id, statement + " ORDER BY m.user_id")
+        unless_empty(id, statement + " ORDER BY m.user_id", search.forgives())
     }
 
     /// Users with this e-mail address, with their contact ids.
@@ -105,7 +133,7 @@ impl Site<'_> {
             self.tables.usermeta,
             self.addresses(email)
         );
-        unless_empty(email, statement)
+        unless_empty(email, statement, Forgive::Incomparable)
     }
 
     /// The forms in which WordPress may have stored an address: `a&b@x.yz` becomes `a&amp;b@x.yz`.
@@ -154,7 +182,7 @@ impl Site<'_> {
         lease: Option<&Lease>,
     ) -> Result<Opened<Option<Found>>, Trouble> {
         let mut statements = vec![self.reading_claim(lease)];
-        statements.extend(self.finding(Some(id), email));
+        statements.extend(self.finding(Some(id), email, Search::ToTheEnd));
         let replies = self.begin(&[NAMES_SLOT], statements)?;
         Ok(Opened {
             written: 0,
@@ -444,26 +472,13 @@ fn stored_email(email: &str) -> String {
 }
 
 /// The statement; an empty text is nobody's and costs no search.
-fn unless_empty(text: &str, statement: String) -> Statement {
+fn unless_empty(text: &str, statement: String, forgive: Forgive) -> Statement {
     let statement = if text.is_empty() {
         "DO 0".to_owned()
     } else {
         statement
     };
-    Statement::forgiving(statement, Forgive::Incomparable)
-}
-
-/// A search that the server ends after [`SEARCH_TIME`]: MariaDB and MySQL are told in different ways, each of which is a
-/// comment to the other.
-fn ending_soon(search: &str) -> Statement {
-    let Some(rest) = search.strip_prefix("SELECT ") else {
-        return search.into();
-    };
-    let seconds = f64::from(SEARCH_TIME) / 1000.0;
-    let sql = format!(
-        "/*M!100100 SET STATEMENT max_statement_time = {seconds} FOR */ SELECT /*+ MAX_EXECUTION_TIME({SEARCH_TIME}) */ {rest}"
-    );
-    Statement::forgiving(sql, Forgive::Endless)
+    Statement::forgiving(statement, forgive)
 }
 
 /// The user among what [`Site::finding`] brought: the lowest number first, by id before by address. Both compare exactly

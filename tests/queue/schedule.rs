@@ -2,7 +2,7 @@
 
 use super::{LEASES_RUN_OUT, NORA, SUE, TIME_PASSES, stage, stage_that_keeps_all};
 use crate::support::bento::{Fault, Script};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
@@ -29,6 +29,10 @@ fn a_failure_is_tried_again_by_the_schedule_and_buried_in_the_end() {
     }
     let buried = "SELECT buried > 0 FROM wp_bento_webhooks_inbox";
     assert_eq!(stage.value(buried), "1");
+    let (_, shown, _) = stage.command(&["queue", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let due = shown["sites"][0]["rows"][0]["due_in_ms"].as_u64().unwrap();
+    assert!(due <= 2 * 86_400_000, "{shown}");
     stage.site.sql(&TIME_PASSES);
     stage.program.work();
     assert_eq!(stage.bento.calls().len(), 12, "nobody asks any more");
