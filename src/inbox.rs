@@ -166,7 +166,7 @@ pub struct Lease {
     pub id: u64,
     /// What proves that we hold it.
     pub token: Token,
-    /// How many webhooks have joined it.
+    /// How many webhooks have joined it; of an errand, 1 until it leaves by itself.
     pub version: u64,
     /// Which attempt this is, from 1.
     pub attempt: u32,
@@ -176,6 +176,13 @@ pub struct Lease {
     pub stored: Millis,
     /// Whether it was put off before, so that the log knows why.
     pub told: bool,
+}
+
+impl Lease {
+    /// Of an errand: whether it has left, though nobody has noted how that ended.
+    pub fn is_handed_over(&self) -> bool {
+        self.version > 1
+    }
 }
 
 /// Whether a row still is ours.

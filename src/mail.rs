@@ -90,14 +90,18 @@ impl std::error::Error for Failure {}
 
 /// Hands a mail over, and gives up at `deadline`. `roots` is a PEM file of certificates to trust in place of the
 /// built-in ones.
+///
+/// `note` is called when a command has been given the whole mail but its end: from then on the mail leaves even when this
+/// process is killed. A mail server has nothing before the end of the mail, so there is no such moment.
 pub fn deliver(
     message: &Message,
     way: &MailWay,
     roots: Option<&Path>,
     deadline: Instant,
+    note: &mut dyn FnMut(),
 ) -> Result<(), Failure> {
     match way {
-        MailWay::Sendmail(command) => sendmail::deliver(message, command, deadline),
+        MailWay::Sendmail(command) => sendmail::deliver(message, command, deadline, note),
         MailWay::Smtp(server) => smtp::deliver(message, server, roots, deadline),
     }
 }

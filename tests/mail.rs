@@ -25,12 +25,14 @@ use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::bento::{Fault, Script, Subscriber, World};
 use support::cgi::{Answer, Request};
 use support::database::{Network, Server};
+use support::inbox;
 use support::mail::{Mail, MailServer, Outbox, lend_words};
 use support::state::{self, LogRow};
 
@@ -275,6 +277,60 @@ fn a_mail_that_did_not_leave_is_sent_again_as_the_same_mail() {
     assert_eq!(mails[0].text, mails[1].text);
     assert_eq!(stage.site.column(rows), ["0"]);
     assert_eq!(complaints(&stage).len(), 1, "success says nothing");
+}
+
+/// Whether the program lives to hear what the command says makes no difference to the user.
+#[test]
+fn a_mail_that_left_before_its_sender_was_killed_is_not_sent_again() {
+    let given = json!({"changed_settings": {"wp_options.WPLANG": "fr_FR"}});
+    // The second is longer than a pipe holds.
+    for lines in [1, 20_000] {
+        let (stage, outbox) = stage_with_outbox(&given, |_| {});
+        greet_at_length(&stage, lines);
+        let folder = stage.site.folder().join("outbox");
+        let gate = folder.join("gate");
+        let made = Command::new("mkfifo").arg(&gate).status().unwrap();
+        assert!(made.success());
+        // The mail is kept, but nobody hears so before somebody comes through the gate.
+        Outbox::then(folder.clone(), &format!("read line <{}", gate.display()));
+        let mut child = stage.program.start(&welcoming(NORA));
+        await_mails(&outbox, 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        fs::write(&gate, "\n").unwrap();
+        assert_eq!(inbox::rows(&stage.site.database), (1, 0));
+
+        Outbox::new(folder);
+        inbox::let_an_hour_pass(&stage.site.database);
+        stage.program.work();
+
+        assert_eq!(outbox.mails().len(), 1, "{lines} lines");
+        assert_eq!(inbox::rows(&stage.site.database), (0, 0));
+        let complaints = complaints(&stage);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert_eq!(complaints[0].level, 300);
+        assert!(complaints[0].message.contains("not sent a second time"));
+    }
+}
+
+/// Waits for so many mails.
+fn await_mails(outbox: &Outbox, count: usize) {
+    let begun = Instant::now();
+    while outbox.mails().len() < count {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no mail came");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Makes the welcome of a French site long.
+fn greet_at_length(stage: &Stage, lines: usize) {
+    let languages = stage.site.folder().join("wp-content/languages");
+    fs::create_dir_all(&languages).unwrap();
+    let file = format!(
+        "<?php return ['messages'=>['Username: %s'=>'{}%s']];",
+        "Prénom\n".repeat(lines)
+    );
+    fs::write(languages.join("fr_FR.l10n.php"), file).unwrap();
 }
 
 #[test]
@@ -807,23 +863,17 @@ fn a_command_that_does_not_read_to_the_end_is_judged_by_its_status() {
         ("/usr/bin/head -c 1", None),
         ("/bin/false", Some("failed with status 1")),
     ] {
-        for length in [10, 100_000] {
+        for lines in [10, 100_000] {
             let (mut stage, _outbox) = stage_with_outbox(&given, |_| {});
             stage.site.define("BENTO_WEBHOOKS_SENDMAIL", command);
-            let languages = stage.site.folder().join("wp-content/languages");
-            fs::create_dir_all(&languages).unwrap();
-            let file = format!(
-                "<?php return ['messages'=>['Username: %s'=>'{}%s']];",
-                "Prénom\n".repeat(length)
-            );
-            fs::write(languages.join("fr_FR.l10n.php"), file).unwrap();
+            greet_at_length(&stage, lines);
             applied(&stage.program.run(&welcoming(NORA)));
             let complaints = complaints(&stage);
             let told = complaints.first().map(|row| row.message.as_str());
             match (told, failure) {
                 (None, None) => {}
                 (Some(told), Some(failure)) => assert!(told.contains(failure), "{told}"),
-                _ => panic!("{command} {length}: {told:?}"),
+                _ => panic!("{command} {lines}: {told:?}"),
             }
         }
     }

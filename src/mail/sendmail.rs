@@ -4,6 +4,9 @@
 //! of the request's environment: there are keys in it. What it prints goes nowhere: standard output is the answer to the
 //! webhook. A command that does not end in time is killed with all that it has started: behind a host's script that counts
 //! mails the real sendmail would go on, and the mail, sent again later, would leave twice.
+//!
+//! The end of the mail is the end of the pipe, which comes from the system when we are killed. So between the last byte and
+//! the end it is noted that the mail leaves: whoever finds that note does not send it again.
 
 use super::mime::{self, Channel};
 use super::{Failure, Message};
@@ -12,7 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,12 +35,20 @@ pub(super) fn deliver(
     message: &Message,
     command: &SendmailCommand,
     deadline: Instant,
+    note: &mut dyn FnMut(),
 ) -> Result<(), Failure> {
     let mail = text(message)?;
     let mut child = start(command).map_err(|error| Failure::temporary(why_not_started(&error)))?;
-    let status = write(&mut child, mail)
-        .ok()
-        .and_then(|()| wait(&mut child, deadline));
+    let status = match write(&mut child, mail, deadline) {
+        Ok(open) => {
+            if open.is_some() {
+                note();
+            }
+            drop(open);
+            wait(&mut child, deadline)
+        }
+        Err(_) => None,
+    };
     let Some(status) = status else {
         // Both can only fail when it has ended in the meantime.
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
@@ -93,22 +105,26 @@ fn why_not_started(error: &io::Error) -> String {
     }
 }
 
-/// Writes the mail. A command that never reads must not hold us: what no pipe is too small for is written at once, a
-/// longer mail in a thread of its own. The exit status tells whether it was taken, so an error here does not matter.
-fn write(child: &mut Child, mail: Vec<u8>) -> io::Result<()> {
+/// Writes the mail but its end, and returns what ends it when it is dropped; none when the command has not taken all. The
+/// exit status tells what became of that. Errs when nothing could be written.
+///
+/// A command that never reads must not hold us: what no pipe is too small for is written at once, a longer mail in a thread
+/// of its own.
+fn write(child: &mut Child, mail: Vec<u8>, deadline: Instant) -> io::Result<Option<ChildStdin>> {
     let Some(mut stdin) = child.stdin.take() else {
-        return Ok(());
+        return Ok(None);
     };
     if mail.len() <= SMALLEST_PIPE {
-        let _ = stdin.write_all(&mail);
-        return Ok(());
+        return Ok(stdin.write_all(&mail).ok().map(|()| stdin));
     }
-    thread::Builder::new()
-        .stack_size(64 << 10)
-        .spawn(move || {
-            let _ = stdin.write_all(&mail);
-        })
-        .map(|_| ())
+    let (sender, written) = mpsc::channel();
+    thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        if stdin.write_all(&mail).is_ok() {
+            let _ = sender.send(stdin);
+        }
+    })?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    Ok(written.recv_timeout(left).ok())
 }
 
 /// The command's end, if it comes before the deadline. It is seen at once: who is killed between it and the note that the

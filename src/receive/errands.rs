@@ -57,8 +57,8 @@ impl Job<'_, '_> {
         bento: &Bento<'_>,
     ) -> Option<String> {
         let mut remarks = Vec::new();
-        for (errand, lease) in parcels {
-            let sent = self.deliver(&errand, bento);
+        for (errand, mut lease) in parcels {
+            let sent = self.deliver(&errand, lease.as_mut(), bento);
             let failure = sent.as_ref().err();
             let is_told = lease.is_none() || !failure.is_some_and(Trouble::is_waiting);
             if let Some(entry) = entry(&errand, failure).filter(|_| is_told) {
@@ -77,26 +77,37 @@ impl Job<'_, '_> {
     }
 
     /// Sends one errand.
-    fn deliver(&mut self, errand: &Errand, bento: &Bento<'_>) -> Result<(), Trouble> {
+    fn deliver(
+        &mut self,
+        errand: &Errand,
+        mut lease: Option<&mut Lease>,
+        bento: &Bento<'_>,
+    ) -> Result<(), Trouble> {
         if errand.calls_bento() {
             self.may_call()?;
         }
         let mail_time = bento.time_left().max(MAIL_TIME);
-        deliver(errand, bento, self.config, mail_time)
+        let mut note = || {
+            if let Some(lease) = &mut lease {
+                self.site.hand_over(lease);
+            }
+        };
+        deliver(errand, bento, self.config, mail_time, &mut note)
     }
 }
 
-/// Sends one errand whose call has been granted; a mail may take this long.
+/// Sends one errand whose call has been granted; a mail may take this long, and `note` is called when it leaves by itself.
 pub(super) fn deliver(
     errand: &Errand,
     bento: &Bento<'_>,
     config: &Config,
     mail_time: Duration,
+    note: &mut dyn FnMut(),
 ) -> Result<(), Trouble> {
-    let mail = |message| {
+    let mut mail = |message| {
         let own = config.own();
         let deadline = Instant::now() + mail_time;
-        mail::deliver(message, own.mail_way(), own.ca_file(), deadline).map_err(trouble)
+        mail::deliver(message, own.mail_way(), own.ca_file(), deadline, note).map_err(trouble)
     };
     match errand {
         Errand::Fields { uuid, fields, .. } => bento.store_fields(uuid, fields),
@@ -121,6 +132,13 @@ fn trouble(failure: Failure) -> Trouble {
         },
         detail: failure.to_string(),
     }
+}
+
+/// The log row about a mail that was handed over, but nobody was left to hear what the command said. It is not sent again.
+pub(super) fn unheard() -> Entry {
+    let message = "A mail was handed to the sendmail command, but this program was ended before the command answered. It is \
+                   not sent a second time.";
+    Entry::new(Level::Notice, Who::User, Source::Trace, message.to_owned())
 }
 
 /// The log row about an errand: names, never values. WordPress has none about a message that was sent.

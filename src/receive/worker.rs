@@ -208,7 +208,7 @@ impl Visit<'_, '_> {
         };
         match task {
             Some(Task::Webhook(webhook)) => visit.webhook(lease, webhook).map(Worked::Webhook),
-            Some(Task::Errand(errand)) => visit.errand(&lease, &errand).map(Worked::Errand),
+            Some(Task::Errand(errand)) => visit.errand(lease, &errand).map(Worked::Errand),
             None => {
                 let fate = Fate::Buried(&lease, "the row cannot be read");
                 self.site.end(&fate).map(|()| Worked::GivenUp)
@@ -230,11 +230,20 @@ impl Visit<'_, '_> {
     }
 
     /// Sends what could not be sent before. Its log row is written when it is done or given up.
-    fn errand(&mut self, lease: &Lease, errand: &Errand) -> Result<Result<(), Trouble>, Trouble> {
+    fn errand(
+        &mut self,
+        mut lease: Lease,
+        errand: &Errand,
+    ) -> Result<Result<(), Trouble>, Trouble> {
+        if lease.is_handed_over() {
+            self.note(errand.user(), &errands::unheard());
+            return self.site.end(&Fate::Done(&lease)).map(Ok);
+        }
         let bento = Bento::new(self.account(), self.deadline)?;
-        let sent = errands::deliver(errand, &bento, self.config, MAIL_TIME);
+        let mut note = || self.site.hand_over(&mut lease);
+        let sent = errands::deliver(errand, &bento, self.config, MAIL_TIME, &mut note);
         let failure = sent.as_ref().err();
-        let next = conclude(self.site, lease, failure)?;
+        let next = conclude(self.site, &lease, failure)?;
         if matches!(next, None | Some(Next::Never)) {
             let entry = errands::entry(errand, failure);
             if let Some(entry) = entry {

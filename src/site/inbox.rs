@@ -250,6 +250,22 @@ impl Site<'_> {
         }
     }
 
+    /// Notes that an errand leaves by itself from now on, so that nobody sends it again. When that cannot be noted, it may be
+    /// sent twice, which is better than not at all.
+    pub fn hand_over(&mut self, lease: &mut Lease) {
+        let version = lease.version + 1;
+        let statement = format!(
+            "UPDATE `{}` SET version = {version} WHERE id = {} AND token = X'{}'",
+            self.tables.inbox,
+            lease.id,
+            lease.token.hex()
+        );
+        if matches!(self.send(&[statement.into()]), Ok(replies) if replies.first().is_some_and(|reply| reply.affected == 1))
+        {
+            lease.version = version;
+        }
+    }
+
     /// The statement that confirms a claim and holds it to the end of the transaction.
     pub(super) fn reading_claim(&self, lease: Option<&Lease>) -> Statement {
         let Some(lease) = lease else {
@@ -301,7 +317,8 @@ impl Site<'_> {
                 format!("{buried}, {attempts}, {due}, {}", reason(why))
             }
         };
-        format!("UPDATE `{inbox}` SET {released}, {change} WHERE {held}").into()
+        // Assignments are made from left to right: what was to leave has not.
+        format!("UPDATE `{inbox}` SET {released}, {change}, version = IF(kind = {WEBHOOK}, version, 1) WHERE {held}").into()
     }
 
     /// Keeps the whole list of tags, as Bento has it, for those who may not ask for it again within a minute.
