@@ -69,9 +69,13 @@ impl<'s, 'a> Job<'s, 'a> {
         self.granted = true;
     }
 
-    /// Works on a row of the inbox and ends it, whatever happens.
-    pub(super) fn run(&mut self, found: Option<Found>, bento: &Bento<'_>) -> Outcome {
-        let outcome = match self.work(found, bento) {
+    /// Works on a row of the inbox and ends it, whatever happens and whether or not the search for the user went well.
+    pub(super) fn run(
+        &mut self,
+        found: Result<Option<Found>, Trouble>,
+        bento: &Bento<'_>,
+    ) -> Outcome {
+        let outcome = match found.and_then(|found| self.work(found, bento)) {
             Ok(outcome) => outcome,
             Err(trouble) => {
                 self.end(Some(&trouble));

@@ -191,9 +191,14 @@ impl<'s, 'a> Visit<'s, 'a> {
             } => {
                 let mut job = self.job(joined);
                 job.hold(lease, Share::Live);
+                let found = match look.found {
+                    // The row that was seen may have ended before this one was stored, and left a user.
+                    None if look.waiting.is_some() => job.find(),
+                    found => Ok(found),
+                };
                 Outcome {
                     action: Some(webhook.action.name()),
-                    ..job.run(look.found, &bento)
+                    ..job.run(found, &bento)
                 }
             }
         };

@@ -220,9 +220,9 @@ impl Visit<'_, '_> {
         let bento = Bento::new(self.account(), self.deadline)?;
         let mut job = self.job(webhook);
         job.hold(lease, Share::Kept);
-        let found = job.find()?;
+        let found = job.find();
         if job.settings.staging {
-            let outcome = job.stay_out(found.as_ref());
+            let outcome = job.stay_out(found?.as_ref());
             job.end(None);
             return Ok(outcome);
         }

@@ -103,6 +103,39 @@ fn what_comes_for_a_user_who_is_still_to_be_made_joins_him() {
     }
 }
 
+/// The row that an update would have joined may end, and leave its user, before the update is stored.
+#[test]
+fn what_comes_for_a_user_who_has_just_been_made_is_not_ignored() {
+    let stage = stage();
+    let add = format!("{}&async=true", target("add"));
+    let add = Request::post(&add, &json!({"id": NORA}).to_string());
+    assert_eq!(stage.program.run(&add).result(), "queued");
+    let mut root = stage.site.database.root();
+    let mut making = root.start_transaction(TxOpts::default()).unwrap();
+    making
+        .query_drop("SELECT id FROM wp_bento_webhooks_inbox FOR UPDATE")
+        .unwrap();
+    let update = stage.program.start(&by_query("update", NORA));
+    let waits = "SELECT COUNT(*) FROM information_schema.processlist \
+                 WHERE db = DATABASE() AND info LIKE 'INSERT INTO `wp\\_bento\\_webhooks\\_inbox%'";
+    let mut watch = stage.site.database.root();
+    until("the update", || {
+        watch.query_first(waits).unwrap() == Some(1)
+    });
+    for made in [
+        "INSERT INTO wp_users (user_login, user_email, user_registered) VALUES ('nora', 'nora@example.test', '2024-01-01')",
+        &format!(
+            "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) VALUES (LAST_INSERT_ID(), 'bento_contact_id', '{NORA}')"
+        ),
+        "DELETE FROM wp_bento_webhooks_inbox",
+    ] {
+        making.query_drop(made).unwrap();
+    }
+    making.commit().unwrap();
+    assert_eq!(result(update), "applied");
+    assert_eq!(stage.rows_kept(), "0");
+}
+
 #[test]
 fn what_comes_while_a_person_is_worked_on_is_done_afterwards() {
     let stage = stage();
