@@ -32,6 +32,7 @@ use crate::sender::Sender;
 use crate::stage::{NORA, Stage, webhook};
 use crate::support::bento::Subscriber;
 use crate::support::cluster::{Cluster, await_size};
+use crate::support::database::Server;
 use crate::support::state::State;
 use crate::workers::Workers;
 use mysql::prelude::Queryable as _;
@@ -67,6 +68,7 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
         .site
         .define("BENTO_WEBHOOKS_SENDMAIL", &mails.command());
     people.insert_users(&stage);
+    check_a_node_that_is_behind(&stage, second);
     check_packets(&stage);
     let hosts = cluster
         .nodes
@@ -103,6 +105,36 @@ fn a_node_that_dies_loses_nothing_and_doubles_nobody() {
         "",
         "the nodes differ"
     );
+}
+
+/// A node that has not heard yet of a user who waits to be made does not say that there is none.
+fn check_a_node_that_is_behind(stage: &Stage, node: &Server) {
+    let mut add = webhook("add", NORA);
+    add.target += "&async=true";
+    let mut update = webhook("update_tags", NORA);
+    update.environment.push((
+        "BENTO_WEBHOOKS_DB_HOST".to_owned(),
+        format!("localhost:{}", node.socket().display()),
+    ));
+    // Makes our tables.
+    stage.program.run(&update);
+    // The nodes write one transaction after the other, each for itself.
+    stage.site.sql(&[
+        "CREATE TABLE much (number INT) ENGINE=InnoDB",
+        "INSERT INTO much SELECT seq FROM seq_1_to_200000",
+    ]);
+    assert_eq!(stage.program.run(&add).result(), "queued");
+    let heard = format!(
+        "SELECT COUNT(*) FROM {}.wp_bento_webhooks_inbox",
+        stage.site.database.name()
+    );
+    let heard: Option<u64> = node.root().query_first(heard).unwrap();
+    assert_eq!(heard, Some(0), "the node is not behind");
+    let answer = stage.program.run(&update);
+    assert_eq!(answer.status, 200, "{answer}");
+    assert_ne!(answer.result(), "ignored", "{answer}");
+    stage.site.sql(&["DROP TABLE much"]);
+    stage.settle();
 }
 
 /// MariaDB tells of a transaction that another node has undone at the end of a packet only, and meanwhile does what is left

@@ -150,7 +150,15 @@ impl<'s, 'a> Visit<'s, 'a> {
             email: None,
         };
         let person = webhook.person.as_ref().unwrap_or(&nobody);
-        let look = self.site.look(person)?;
+        // A user who is being made right now is not unknown, on whatever node of a cluster.
+        let is_unknown = |look: &Look| {
+            let nobody = look.complete && look.found.is_none() && look.waiting.is_none();
+            nobody && webhook.action != Action::Add
+        };
+        let mut look = self.site.look(person)?;
+        if is_unknown(&look) && self.site.catch_up()? {
+            look = self.site.look(person)?;
+        }
         let user_email = look.found.as_ref().map(|found| found.email.as_str());
         let mark = look
             .waiting
@@ -158,9 +166,7 @@ impl<'s, 'a> Visit<'s, 'a> {
         if self.settings.staging {
             return Ok(self.job(webhook).stay_out(look.found.as_ref()));
         }
-        // A user who is being made right now is not unknown.
-        let is_unknown = look.complete && look.found.is_none() && look.waiting.is_none();
-        if is_unknown && webhook.action != Action::Add {
+        if is_unknown(&look) {
             return Ok(self.job(webhook).ignore_unknown_user());
         }
         let bento = Bento::new(self.account(), self.deadline)?;

@@ -4,7 +4,9 @@
 //! Bento go through `door.rs`, one at a time.
 
 use super::door::keyed;
-use super::{Found, OwnTables, Reply, Site, Statement, column, number_column, text_column, users};
+use super::{
+    Forgive, Found, OwnTables, Reply, Site, Statement, column, number_column, text_column, users,
+};
 use crate::echo::KeyPlace;
 use crate::inbox::{Claim, Errand, FIRST_WAIT, Fate, Lease, Mark, Millis, Task};
 use crate::outcome::Trouble;
@@ -72,6 +74,23 @@ impl Site<'_> {
             waiting: waiting.and_then(|row| column(row, "person").try_into().ok().map(Mark::new)),
             complete: !users.iter().any(|reply| reply.endless),
         })
+    }
+
+    /// On a cluster, waits until this node has heard of everything that the others have committed, so that another look can
+    /// show more. False on a server that stands alone.
+    pub fn catch_up(&mut self) -> Result<bool, Trouble> {
+        if !self.cluster {
+            return Ok(false);
+        }
+        // Clusters that are not Galera's do not know the variable; a node that leaves its cluster cannot catch up.
+        let statements = [
+            "SET SESSION wsrep_sync_wait = 1",
+            "SELECT 1",
+            "SET SESSION wsrep_sync_wait = DEFAULT",
+        ];
+        let forgiving = |sql: &str| Statement::forgiving(sql.to_owned(), Forgive::Afterwards);
+        self.send(&statements.map(forgiving))?;
+        Ok(true)
     }
 
     /// Whether webhooks can be kept on this site.
