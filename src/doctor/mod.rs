@@ -34,7 +34,7 @@ use patient::Patient;
 use show::{Colours, Findings};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -191,7 +191,10 @@ fn examine(order: &Order) -> u8 {
             consent,
         )
     {
-        say(&format!("{why}\n"));
+        say(&format!(
+            "{}\n",
+            short(&callable(&why, order.path.as_deref()))
+        ));
         return BROKEN;
     }
     let start = Instant::now();
@@ -204,9 +207,14 @@ fn examine(order: &Order) -> u8 {
         findings.retain(|finding| asked || finding.level == Level::Failure);
         !findings.is_empty()
     });
-    if order.form != Form::Json {
-        let texts = results.values_mut().flatten().flat_map(Finding::texts);
-        texts.for_each(|text| *text = short(text));
+    for text in results.values_mut().flatten().flat_map(Finding::texts) {
+        // Support knows the program by its name, and has no use for a path of the account's.
+        if order.form != Form::Report {
+            *text = callable(text, order.path.as_deref());
+        }
+        if order.form != Form::Json {
+            *text = short(text);
+        }
     }
     if patient.config.is_err() && order.form == Form::Brief {
         // That nothing else can be examined goes without saying.
@@ -296,6 +304,25 @@ fn report(findings: &Findings<'_>, patient: &Patient) -> String {
     for secret in patient.secrets() {
         let mask = secrecy::masked(secret.expose_str());
         text = text.replace(&mask, "…");
+    }
+    text
+}
+
+/// The text with our commands as they can be called: on most hosts the program is in a folder where no shell looks for it.
+/// `wordpress` is the folder of WordPress if it had to be named.
+fn callable(text: &str, wordpress: Option<&Path>) -> String {
+    let Ok(program) = std::env::current_exe() else {
+        return text.to_owned();
+    };
+    let program = program.to_string_lossy();
+    let path = match wordpress {
+        Some(wordpress) if !text.contains("--path") => format!(" --path {}", wordpress.display()),
+        _ => String::new(),
+    };
+    let mut text = text.to_owned();
+    for command in ["doctor", "queue", "retry", "work"] {
+        let called = format!(" {program} {command}{path}");
+        text = text.replace(&format!(" bento-webhooks {command}"), &called);
     }
     text
 }

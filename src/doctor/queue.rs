@@ -91,11 +91,12 @@ pub(super) fn worker(patient: &Patient) -> Vec<Finding> {
         return vec![Finding::failure(
             "webhooks are due, and nobody works on them",
             "They stay undone until the next webhook starts a worker, or for ever where none can start.",
-            match left_to_cron(patient) {
-                true => {
-                    "add to crontab:  * * * * *  ~/.bento-webhooks/bin/bento-webhooks work --path PATH-OF-WORDPRESS"
-                }
-                false => "start one:  bento-webhooks doctor --fix",
+            match (left_to_cron(patient), patient.located.folder()) {
+                (true, Some(folder)) => format!(
+                    "add to crontab:  * * * * *  bento-webhooks work --path {}",
+                    folder.display()
+                ),
+                _ => "start one:  bento-webhooks doctor --fix".to_owned(),
             },
         )];
     }
@@ -173,6 +174,6 @@ pub(super) fn after(patient: &Patient) -> Vec<Finding> {
     vec![Finding::warning(
         "work after the answer does not go on",
         "What Bento or the site could not do at once stays in the queue: the host ends what a request has started.",
-        "let cron do it, each minute:  bento-webhooks work ; and define BENTO_WEBHOOKS_WORKER as 'cron' in wp-config.php",
+        "let cron do it, each minute, with  bento-webhooks work  ; and define BENTO_WEBHOOKS_WORKER as 'cron' in wp-config.php",
     )]
 }
