@@ -14,6 +14,8 @@ mod support;
 #[path = "support/stage.rs"]
 mod stage;
 
+#[path = "queue/a_whole_life.rs"]
+mod a_whole_life;
 #[path = "queue/calls.rs"]
 mod calls;
 #[path = "queue/commands.rs"]

@@ -7,14 +7,13 @@ use super::{
 use crate::support::bento::{Fault, Script};
 use crate::support::cgi::Request;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// A request on a host where the program may start itself.
-fn on_its_own(request: Request) -> Request {
+pub(super) fn on_its_own(request: Request) -> Request {
     let mut request = request;
     request
         .environment
@@ -23,7 +22,7 @@ fn on_its_own(request: Request) -> Request {
 }
 
 /// The processes that run as the worker of this site, by what /proc says.
-fn workers(stage: &Stage) -> Vec<(PathBuf, String)> {
+pub(super) fn workers(stage: &Stage) -> Vec<(PathBuf, String)> {
     let folder = format!("BENTO_WEBHOOKS_WORDPRESS={}", stage.site.folder().display());
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let texts = processes.filter_map(|process| {
@@ -190,34 +189,6 @@ fn a_worker_that_cannot_be_started_is_started_by_the_next_webhook() {
     until("the tags", || stage.tags(3) == r#"a:1:{i:0;s:3:"VIP";}"#);
     until("the end of the worker", || workers(&stage).is_empty());
     assert_eq!(stage.rows_kept(), "0");
-}
-
-/// Each lives for about 50 seconds, less than what waits here takes; then it starts the next.
-#[test]
-fn what_one_worker_cannot_finish_the_next_one_does() {
-    let (mut stage, people) = crowd(56);
-    stage.site.define("BENTO_WEBHOOKS_CONCURRENCY", "0");
-    stage.site.define("BENTO_WEBHOOKS_CALLS_PER_MINUTE", "1200");
-    for person in &people {
-        assert_eq!(stage.run("add", person).result(), "queued");
-    }
-    stage.bento.world().latency = Duration::from_secs(1);
-    stage.program.run(&on_its_own(webhook("add", NORA)));
-    let mut seen = BTreeSet::new();
-    let begun = Instant::now();
-    while stage.rows_kept() != "0" {
-        seen.extend(workers(&stage).into_iter().map(|(process, _)| process));
-        assert!(begun.elapsed() < 10 * PATIENCE);
-        thread::sleep(Duration::from_millis(100));
-    }
-    until("the end of the worker", || workers(&stage).is_empty());
-    assert!(seen.len() > 1, "{seen:?}");
-    assert_eq!(
-        stage.bento.calls().iter().map(|call| call.at_once).max(),
-        Some(1)
-    );
-    let users = "SELECT COUNT(*) FROM wp_users WHERE user_email LIKE 'crowd%'";
-    assert_eq!(stage.value(users), "56");
 }
 
 /// There is no cron and no other webhook: when the calls of this minute are used up, somebody waits for the next one.
