@@ -13,6 +13,7 @@ mod support;
 #[path = "support/stage.rs"]
 mod stage;
 
+use mysql::prelude::Queryable as _;
 use serde_json::json;
 use stage::{NORA, SUE, Stage, webhook};
 use std::thread;
@@ -124,6 +125,68 @@ fn two_hundred_ids_of_one_address_make_one_user() {
         stage.settle();
         assert_one_user(&stage.now(), "twin@example.test");
     }
+}
+
+/// Tables without transactions show a user before all is written; whoever makes users holds the lock on names meanwhile.
+#[test]
+fn a_user_who_is_still_being_made_is_left_to_who_makes_them() {
+    let twin = |world: &mut World| {
+        world.subscribers = vec![Subscriber::new(NORA, "twin@example.test", &["11"])];
+    };
+    let bare = |registered: &str| {
+        format!(
+            "INSERT INTO wp_users (user_login, user_email, user_registered) VALUES ('twin', 'twin@example.test', {registered})"
+        )
+    };
+    let rest = "INSERT INTO wp_usermeta (user_id, meta_key, meta_value) SELECT ID, 'nickname', 'twin' FROM wp_users WHERE user_login = 'twin' \
+                UNION ALL SELECT ID, 'wp_capabilities', 'a:1:{s:10:\"subscriber\";b:1;}' FROM wp_users WHERE user_login = 'twin'";
+    let count =
+        "UPDATE wp_options SET option_value = option_value + 1 WHERE option_name = 'user_count'";
+    let made = |stage: &Stage| assert_one_user(&stage.now(), "twin@example.test");
+
+    let server = server();
+    // Who makes them comes to the end while the webhook waits for the lock.
+    let stage = stage_on(server, "MyISAM", twin);
+    stage.program.run(&webhook("update", SUE));
+    let mut maker = stage.site.database.root();
+    maker.query_drop("BEGIN").unwrap();
+    maker
+        .query_drop("INSERT INTO wp_bento_webhooks_lock (slot, taken) VALUES (0, 1) ON DUPLICATE KEY UPDATE taken = 1")
+        .unwrap();
+    stage.site.sql(&[&bare("UTC_TIMESTAMP()"), count]);
+    let child = stage.program.start(&webhook("add", NORA));
+    let waits = "SELECT COUNT(*) FROM information_schema.processlist \
+                 WHERE db = DATABASE() AND info LIKE 'INSERT INTO `wp\\_bento\\_webhooks\\_lock`%(0, %'";
+    let mut watch = stage.site.database.root();
+    let begun = Instant::now();
+    while watch.query_first(waits).unwrap() != Some(1) {
+        assert!(begun.elapsed() < PATIENCE, "it does not wait");
+    }
+    stage.site.sql(&[rest]);
+    maker.query_drop("COMMIT").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert!(answer.contains("\"applied\""), "{answer}");
+    made(&stage);
+
+    // Who makes them was killed, and comes back later.
+    let stage = stage_on(server, "MyISAM", twin);
+    stage.site.sql(&[&bare("UTC_TIMESTAMP()"), count]);
+    let answer = stage.program.run(&webhook("add", NORA));
+    assert_eq!(answer.result(), "queued", "{answer}");
+    let metas = "SELECT COUNT(*) FROM wp_usermeta m JOIN wp_users ON ID = user_id WHERE user_login = 'twin'";
+    assert_eq!(stage.site.column(metas), ["0"]);
+    stage.site.sql(&[rest]);
+    stage.settle();
+    made(&stage);
+
+    // Nobody comes back.
+    let stage = stage_on(server, "MyISAM", twin);
+    stage
+        .site
+        .sql(&[&bare("UTC_TIMESTAMP() - INTERVAL 2 HOUR"), count]);
+    let answer = stage.program.run(&webhook("add", NORA));
+    assert_eq!(answer.result(), "applied", "{answer}");
 }
 
 /// Bento answers the first call late, with what it knew when it was asked. Meanwhile that changes, and a second webhook

@@ -63,6 +63,11 @@ impl User {
         self.metas.iter().filter(move |meta| meta.key == key)
     }
 
+    /// Whether there is no row in usermeta, as while the user is being made.
+    pub fn is_bare(&self) -> bool {
+        self.metas.is_empty()
+    }
+
     /// `locale`: the language the user has chosen; empty for the site's.
     pub fn locale(&self) -> String {
         let value = self.metas_of("locale").next().map(Meta::decoded);

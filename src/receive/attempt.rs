@@ -143,6 +143,9 @@ impl Attempt<'_> {
             draft.plan.changes.deleted.extend(rows);
             return Ok(draft);
         }
+        if user.is_bare() && self.lease.is_some() && user.registered >= a_while_ago() {
+            return Err(Trouble::database("the user is still being made").into());
+        }
         site.except(0);
         let plan = plan::existing(&user, found.link, &self.order, &self.rules, site)?;
         Ok(Draft {
@@ -159,7 +162,7 @@ impl Attempt<'_> {
     fn is_unfinished(&self, user: &User) -> bool {
         let stored = self.lease.map_or(0, |lease| lease.stored);
         let is_younger = user.registered >= Clock::from_millis(stored).utc();
-        self.fresh.are_of(user) || is_again(self.lease) && is_younger && user.metas.is_empty()
+        self.fresh.are_of(user) || is_again(self.lease) && is_younger && user.is_bare()
     }
 
     /// Takes the lock on names, and plans a new user.
@@ -249,6 +252,16 @@ impl Attempt<'_> {
             _ => Fate::Done(lease),
         }
     }
+}
+
+/// How long a user without rows in usermeta is believed to be in the making, in milliseconds: longer than the first attempts
+/// to finish one are apart.
+const MAKING: Millis = 3_600_000;
+
+/// In the form of `user_registered`.
+fn a_while_ago() -> String {
+    let now = u64::try_from(Clock::now().unix()).unwrap_or_default() * 1000;
+    Clock::from_millis(now.saturating_sub(MAKING)).utc()
 }
 
 /// The claim, if the row still is ours.

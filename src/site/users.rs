@@ -154,7 +154,25 @@ impl Site<'_> {
 
     /// Opens the transaction about a user: takes the locks, confirms that the claim still is ours, and reads the user's
     /// rows as they are now. One round trip.
+    ///
+    /// Tables without transactions show a user before the rows in usermeta are written. Whoever makes users holds the lock on
+    /// names meanwhile, so that a user without such rows is read again behind it.
     pub fn open_user(
+        &mut self,
+        id: u64,
+        locks: &[u32],
+        lease: Option<&Lease>,
+    ) -> Result<Opened<Option<User>>, Trouble> {
+        let opened = self.read_user(id, locks, lease)?;
+        let is_bare = opened.rows.as_ref().is_some_and(User::is_bare);
+        if !is_bare || locks.contains(&NAMES_SLOT) {
+            return Ok(opened);
+        }
+        self.roll_back();
+        self.read_user(id, &[&[NAMES_SLOT], locks].concat(), lease)
+    }
+
+    fn read_user(
         &mut self,
         id: u64,
         locks: &[u32],
