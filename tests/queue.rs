@@ -105,7 +105,7 @@ fn by_query(action: &str, person: &str) -> Request {
     Request::get(&format!("{}&contact_id={person}", target(action)))
 }
 
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+fn until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not come");

@@ -40,11 +40,11 @@ pub(super) fn deliver(
     let mail = text(message)?;
     let mut child = start(command).map_err(|error| Failure::temporary(why_not_started(&error)))?;
     let status = match write(&mut child, mail, deadline) {
-        Ok(open) => {
-            if open.is_some() {
+        Ok(end) => {
+            if let Some(end) = end {
                 note();
+                drop(end);
             }
-            drop(open);
             wait(&mut child, deadline)
         }
         Err(_) => None,

@@ -17,6 +17,10 @@ use crate::secret::Secret;
 use crate::site::{Closing, Counted, Found, Log, LogRow, Place, Site};
 use crate::webhook::{Action, Webhook};
 
+/// How long a user without rows in usermeta is believed to be in the making, in milliseconds: longer than the first attempts
+/// to finish one are apart.
+const MAKING: Millis = 3_600_000;
+
 /// One attempt.
 pub(super) struct Attempt<'a> {
     pub(super) webhook: &'a Webhook,
@@ -143,7 +147,7 @@ impl Attempt<'_> {
             draft.plan.changes.deleted.extend(rows);
             return Ok(draft);
         }
-        if user.is_bare() && self.lease.is_some() && user.registered >= a_while_ago() {
+        if self.may_be_in_the_making(&user) {
             return Err(Trouble::database("the user is still being made").into());
         }
         site.except(0);
@@ -163,6 +167,16 @@ impl Attempt<'_> {
         let stored = self.lease.map_or(0, |lease| lease.stored);
         let is_younger = user.registered >= Clock::from_millis(stored).utc();
         self.fresh.are_of(user) || is_again(self.lease) && is_younger && user.is_bare()
+    }
+
+    /// Whether somebody else may still finish the user, who has no row in usermeta yet. Where webhooks are not kept, nobody
+    /// could wait for that.
+    fn may_be_in_the_making(&self, user: &User) -> bool {
+        let is_new = |lease: &Lease| {
+            let since = lease.since.saturating_sub(MAKING);
+            user.registered >= Clock::from_millis(since).utc()
+        };
+        user.is_bare() && self.lease.is_some_and(is_new)
     }
 
     /// Takes the lock on names, and plans a new user.
@@ -252,16 +266,6 @@ impl Attempt<'_> {
             _ => Fate::Done(lease),
         }
     }
-}
-
-/// How long a user without rows in usermeta is believed to be in the making, in milliseconds: longer than the first attempts
-/// to finish one are apart.
-const MAKING: Millis = 3_600_000;
-
-/// In the form of `user_registered`.
-fn a_while_ago() -> String {
-    let now = u64::try_from(Clock::now().unix()).unwrap_or_default() * 1000;
-    Clock::from_millis(now.saturating_sub(MAKING)).utc()
 }
 
 /// The claim, if the row still is ours.

@@ -152,8 +152,8 @@ impl<'s, 'a> Visit<'s, 'a> {
         let person = webhook.person.as_ref().unwrap_or(&nobody);
         // A user who is being made right now is not unknown, on whatever node of a cluster.
         let is_unknown = |look: &Look| {
-            let nobody = look.complete && look.found.is_none() && look.waiting.is_none();
-            nobody && webhook.action != Action::Add
+            let shows_somebody = look.found.is_some() || look.waiting.is_some();
+            webhook.action != Action::Add && look.complete && !shows_somebody
         };
         let mut look = self.site.look(person)?;
         if is_unknown(&look) && self.site.catch_up()? {

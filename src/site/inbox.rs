@@ -273,14 +273,12 @@ impl Site<'_> {
     /// sent twice, which is better than not at all.
     pub fn hand_over(&mut self, lease: &mut Lease) {
         let version = lease.version + 1;
-        let statement = format!(
-            "UPDATE `{}` SET version = {version} WHERE id = {} AND token = X'{}'",
+        let noted = self.changed(format!(
+            "UPDATE `{}` SET version = {version} WHERE {}",
             self.tables.inbox,
-            lease.id,
-            lease.token.hex()
-        );
-        if matches!(self.send(&[statement.into()]), Ok(replies) if replies.first().is_some_and(|reply| reply.affected == 1))
-        {
+            held(lease)
+        ));
+        if matches!(noted, Ok(1)) {
             lease.version = version;
         }
     }
@@ -291,10 +289,9 @@ impl Site<'_> {
             return "DO 0".into();
         };
         format!(
-            "SELECT version FROM `{}` WHERE id = {} AND token = X'{}' FOR UPDATE",
+            "SELECT version FROM `{}` WHERE {} FOR UPDATE",
             self.tables.inbox,
-            lease.id,
-            lease.token.hex()
+            held(lease)
         )
         .into()
     }
@@ -308,7 +305,7 @@ impl Site<'_> {
             format!("reason = {}", blob(&short))
         };
         let lease = fate.lease();
-        let held = format!("id = {} AND token = X'{}'", lease.id, lease.token.hex());
+        let held = held(lease);
         let version = lease.version;
         // What has joined the row meanwhile starts anew: it has not failed yet, but may not hurry either.
         let unless_joined = |column: &str, failed: &str, joined: &str| {
@@ -465,6 +462,11 @@ fn check_version(reply: &Reply) -> Result<(), Trouble> {
 /// Whether a row has been buried for so long that it goes; `now` is an expression.
 pub(super) fn forgotten(now: &str) -> String {
     format!("buried BETWEEN 1 AND {now} - {BURIED}")
+}
+
+/// The row of a lease, as long as it is ours.
+fn held(lease: &Lease) -> String {
+    format!("id = {} AND token = X'{}'", lease.id, lease.token.hex())
 }
 
 /// What [`Site::reading_claim`] brought.

@@ -118,10 +118,7 @@ fn what_comes_for_a_user_who_has_just_been_made_is_not_ignored() {
     let update = stage.program.start(&by_query("update", NORA));
     let waits = "SELECT COUNT(*) FROM information_schema.processlist \
                  WHERE db = DATABASE() AND info LIKE 'INSERT INTO `wp\\_bento\\_webhooks\\_inbox%'";
-    let mut watch = stage.site.database.root();
-    until("the update", || {
-        watch.query_first(waits).unwrap() == Some(1)
-    });
+    until("the update", || stage.value(waits) == "1");
     for made in [
         "INSERT INTO wp_users (user_login, user_email, user_registered) VALUES ('nora', 'nora@example.test', '2024-01-01')",
         &format!(
