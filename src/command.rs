@@ -44,6 +44,11 @@ const COMMANDS: &[Command] = &[
     command("index", "Find people quickly on a large site", index::run),
 ];
 
+/// The names of all commands.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name)
+}
+
 /// Runs the command.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let mut arguments: Vec<OsString> = arguments.collect();

@@ -24,7 +24,7 @@ mod secrecy;
 mod show;
 mod wordpress;
 
-use crate::command::{say, wrong_use};
+use crate::command::{self, say, wrong_use};
 use crate::wp_config::{self, Config, Surroundings};
 use checks::{CHECKS, Check};
 use finding::{Finding, Level};
@@ -181,7 +181,9 @@ fn list() -> String {
 
 /// Examines the site, prints what was found, and returns the exit code.
 fn examine(order: &Order) -> u8 {
-    let located = Located::find(order.path.as_deref());
+    let wordpress = order.path.as_deref();
+    let program = std::env::current_exe().unwrap_or_else(|_| "bento-webhooks".into());
+    let located = Located::find(wordpress);
     let config = configure(&located);
     if let Some(consent) = order.fix
         && let Err(why) = fix::run(
@@ -193,7 +195,7 @@ fn examine(order: &Order) -> u8 {
     {
         say(&format!(
             "{}\n",
-            short(&callable(&why, order.path.as_deref()))
+            short(&callable(&why, &program, wordpress))
         ));
         return BROKEN;
     }
@@ -210,7 +212,7 @@ fn examine(order: &Order) -> u8 {
     for text in results.values_mut().flatten().flat_map(Finding::texts) {
         // Support knows the program by its name, and has no use for a path of the account's.
         if order.form != Form::Report {
-            *text = callable(text, order.path.as_deref());
+            *text = callable(text, &program, wordpress);
         }
         if order.form != Form::Json {
             *text = short(text);
@@ -310,17 +312,14 @@ fn report(findings: &Findings<'_>, patient: &Patient) -> String {
 
 /// The text with our commands as they can be called: on most hosts the program is in a folder where no shell looks for it.
 /// `wordpress` is the folder of WordPress if it had to be named.
-fn callable(text: &str, wordpress: Option<&Path>) -> String {
-    let Ok(program) = std::env::current_exe() else {
-        return text.to_owned();
-    };
-    let program = program.to_string_lossy();
+fn callable(text: &str, program: &Path, wordpress: Option<&Path>) -> String {
+    let program = program.display();
     let path = match wordpress {
         Some(wordpress) if !text.contains("--path") => format!(" --path {}", wordpress.display()),
         _ => String::new(),
     };
     let mut text = text.to_owned();
-    for command in ["doctor", "queue", "retry", "work"] {
+    for command in command::names() {
         let called = format!(" {program} {command}{path}");
         text = text.replace(&format!(" bento-webhooks {command}"), &called);
     }
